@@ -1,0 +1,362 @@
+/*
+ * The upper seam: what a driver of a Xen PV device is and what it may ask.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Reading order: XenPvDeviceClass is the driver struct, the xenpv_dev_*()
+ * calls are what its members may use, XenPvBus at the end is for machines.
+ * docs/driver-howto.md writes a driver from this header.
+ *
+ * A PV device has two halves.  The front end is in the guest, the back end
+ * here.  They meet in xenstore, in two directories that name each other:
+ *
+ *   /local/domain/<guest>/device/<type>/<devid>/          front end
+ *       backend = "/local/domain/0/backend/<type>/<guest>/<devid>"
+ *       backend-id, state, then what the driver of the guest writes:
+ *       ring-ref, event-channel, feature-*, ...
+ *   /local/domain/<self>/backend/<type>/<guest>/<devid>/  back end
+ *       frontend, frontend-id, online, state, and what our driver offers
+ *
+ * Each half moves its own "state" node and watches the other's:
+ *
+ *   Initialising -> InitWait -> Connected -> Closing -> Closed
+ *         ^            ^   \_________________^           |
+ *         |            |_________________________________|  reconnect
+ *
+ * The core owns this walk, the nodes, the watches and all lifetimes.  A
+ * driver supplies the work on the edges and never writes "state", never sees
+ * a watch, and never asks which hypervisor or machine mode it runs on.
+ *
+ * The front end may write anything at any time.  What it wrote reaches a
+ * driver only through the reading calls below, which judge it, and through
+ * rings (hw/xenpv/ring.h).  A driver answers nonsense with xenpv_dev_fail()
+ * or an error return; both leave the same traces: an "error" node where Linux
+ * back ends write theirs, one line on stderr with the device's name
+ * (rate-limited: guests must not fill logs), and a trace event.
+ *
+ * Threads.  Everything runs in the main loop with the BQL held, except
+ * XenPvDeviceClass.event, which runs in the AioContext the channel was bound
+ * to, and the calls marked "any thread".
+ */
+#ifndef HW_XENPV_XEN_BACKEND_H
+#define HW_XENPV_XEN_BACKEND_H
+
+#include "block/aio.h"
+#include "hw/qdev-core.h"
+#include "hw/xen/interface/io/xenbus.h"
+#include "hw/xenpv/hypervisor.h"
+#include "qom/object.h"
+
+#define TYPE_XENPV_BUS "xenpv-bus"
+OBJECT_DECLARE_SIMPLE_TYPE(XenPvBus, XENPV_BUS)
+
+/* Abstract; "-device" finds the bus through it. */
+#define TYPE_XENPV_DEVICE "xenpv-device"
+OBJECT_DECLARE_TYPE(XenPvDevice, XenPvDeviceClass, XENPV_DEVICE)
+
+/* One event channel of one connection; see xenpv_dev_bind(). */
+typedef struct XenPvEvent XenPvEvent;
+
+/**
+ * XenPvDeviceClass: the driver struct
+ * @type: mandatory.  Name of the device's directory on both sides ("vif").
+ * @backend_type: name on the back end's side where it differs ("qdisk" for
+ *     "vbd"); NULL: @type.
+ * @frontend_keys: optional, NULL-terminated.  Keys in the front end's
+ *     directory whose changes @frontend_key wants to hear of.
+ * @realize: optional.  Judge the user's properties, open host resources.  No
+ *     nodes exist yet.
+ * @unrealize: optional.  Undo @realize.  The device is disconnected and its
+ *     nodes are gone.  Not called if @realize failed.
+ * @advertise: optional.  Write everything we offer with xenpv_dev_publish().
+ *     All of it becomes visible at once, together with state InitWait.  May
+ *     run again: for the next connection, and when the store's transaction
+ *     has to be repeated.  So: no side effects but the keys.
+ * @connect: mandatory.  The front end is ready: read all its keys, judge
+ *     them, then map, bind, start.  When it returns false the core calls
+ *     @disconnect, so @connect never cleans up after itself.
+ * @disconnect: mandatory.  Stop and forget this connection.  Must accept any
+ *     partial @connect and being called twice, and return only when nothing is
+ *     in flight.  Events are no longer delivered when it is called, maps are
+ *     still valid.  Maps and channels the driver does not release itself are
+ *     released by the core right after.
+ * @event: mandatory for drivers that bind.  The channel bound with @opaque
+ *     has fired or is polled.  Returns whether there was anything to do.
+ *     Bounded work per call: a driver that stops before its ring is idle calls
+ *     xenpv_event_again().  Runs in the channel's AioContext.
+ * @frontend_key: @key has changed, or may have.  Only while connected.
+ * @print: optional.  Append lines with live state for "info qtree", such as
+ *     ring indices; each indented by @indent blanks.
+ *
+ * Order for one device: realize, (advertise, (connect, event*, disconnect)*)*,
+ * unrealize.
+ */
+struct XenPvDeviceClass {
+    DeviceClass parent_class;
+
+    const char *type;
+    const char *backend_type;
+    const char *const *frontend_keys;
+    bool (*realize)(XenPvDevice *dev, Error **errp);
+    void (*unrealize)(XenPvDevice *dev);
+    bool (*advertise)(XenPvDevice *dev, Error **errp);
+    bool (*connect)(XenPvDevice *dev, Error **errp);
+    void (*disconnect)(XenPvDevice *dev);
+    bool (*event)(XenPvDevice *dev, void *opaque);
+    void (*frontend_key)(XenPvDevice *dev, const char *key);
+    void (*print)(XenPvDevice *dev, GString *out, int indent);
+};
+
+/**
+ * XenPvDevice: one back end
+ * @devid: property; position within the type.  -1 until realized: the first
+ *     free one.
+ * @hv: the hypervisor
+ * @guest: the domain of the front end
+ * @label: for messages; the user's id of the device or "<type>.<devid>"
+ * @in_flight: requests the driver has begun and not finished.  Kept by the
+ *     driver if it has any, from one thread or atomically; the core checks
+ *     that it is zero after XenPvDeviceClass.disconnect.
+ *
+ * The rest is the core's.
+ */
+struct XenPvDevice {
+    DeviceState parent_obj;
+
+    int32_t devid;
+    XenPvHv *hv;
+    XenPvDomid guest;
+    char *label;
+    uint32_t in_flight;
+
+    /*< private >*/
+    char *be_path;              /* absolute, as fe_path */
+    char *fe_path;
+    const char *standing_dir;   /* see xenpv_dev_set_standing() */
+    const char *standing_key;
+    XenPvStoreTx *tx;           /* publishing calls go through it */
+    XenPvWatch *watch_fe;       /* front end's state or standing key */
+    XenPvWatch *watch_be;       /* our own state: a toolstack asks to close */
+    XenPvWatch *watch_online;   /* our own online: ... and for good */
+    XenPvWatch **watch_keys;    /* class->frontend_keys */
+    unsigned nr_watch_keys;
+    uint64_t changed_keys;      /* bit per watched key, not yet delivered */
+    QEMUBH *recheck_bh;         /* many watch events, one look */
+    enum xenbus_state be_state; /* as published */
+    enum xenbus_state fe_state; /* as last read */
+    bool announced;             /* our nodes are in the store */
+    bool online;                /* stays after it has closed */
+    bool connected;             /* connect has run, disconnect has not */
+    bool failed;                /* closing until the front end starts over */
+    bool removing;              /* object goes away once closed */
+    Error *failure;             /* from xenpv_dev_fail(), any thread */
+    int64_t report_after;       /* log rate limit, ns of the host's clock */
+    GPtrArray *maps;
+    QLIST_HEAD(, XenPvEvent) events;
+    QTAILQ_ENTRY(XenPvDevice) next;
+};
+
+/* ---- nodes ---- */
+
+/**
+ * xenpv_dev_publish: write a key into our directory
+ * @dev: the device
+ * @errp: set on failure
+ * @key: path below the directory
+ * @fmt: value
+ *
+ * Within XenPvDeviceClass.advertise it is part of the core's transaction.
+ */
+bool xenpv_dev_publish(XenPvDevice *dev, Error **errp, const char *key,
+                       const char *fmt, ...) G_GNUC_PRINTF(4, 5);
+
+/**
+ * xenpv_dev_publish_front: write a key into the front end's directory
+ *
+ * For what a toolstack leaves there for the guest to read, like "mac".
+ * Readable, not writable by the guest.  As xenpv_dev_publish().
+ */
+bool xenpv_dev_publish_front(XenPvDevice *dev, Error **errp, const char *key,
+                             const char *fmt, ...) G_GNUC_PRINTF(4, 5);
+
+/**
+ * xenpv_dev_read_front: read a key from the front end's directory
+ * @dev: the device
+ * @key: path below the directory
+ *
+ * Returns: (transfer full): the value, or NULL if there is none or it is
+ *          longer than any honest value (XENPV_VALUE_MAX)
+ */
+char *xenpv_dev_read_front(XenPvDevice *dev, const char *key);
+
+#define XENPV_VALUE_MAX 256
+
+/**
+ * xenpv_dev_need_front_uint: read a number the front end must give
+ * @dev: the device
+ * @key: path below the directory
+ * @max: the largest value accepted
+ * @value: the number
+ * @errp: set if it is absent, not a decimal number, or larger than @max
+ */
+bool xenpv_dev_need_front_uint(XenPvDevice *dev, const char *key,
+                               uint64_t max, uint64_t *value, Error **errp);
+
+/**
+ * xenpv_dev_read_front_uint: read a number the front end may give
+ *
+ * As xenpv_dev_need_front_uint(), but an absent key gives @absent.
+ */
+bool xenpv_dev_read_front_uint(XenPvDevice *dev, const char *key,
+                               uint64_t max, uint64_t absent,
+                               uint64_t *value, Error **errp);
+
+/**
+ * xenpv_dev_set_standing: there is no handshake
+ * @dev: the device
+ * @dir: where the front end's keys are, below the domain's directory
+ * @key: the key whose existence means that the front end is ready
+ *
+ * For what a domain is born with (the primary console): who built the domain
+ * has set up page and port, and the guest never writes a state.  Both strings
+ * must be static.  Called from XenPvDeviceClass.realize.
+ */
+void xenpv_dev_set_standing(XenPvDevice *dev, const char *dir,
+                            const char *key);
+
+/* ---- the connection: released by the core after disconnect ---- */
+
+/**
+ * xenpv_dev_map_grants: map pages the front end has granted
+ * @dev: the device
+ * @refs: grant references, in order
+ * @nr_refs: 1..XENPV_MAX_MAP_PAGES
+ * @readonly: do not ask for write access
+ * @errp: set on failure
+ *
+ * Returns: the map, owned by the connection; NULL with @errp set
+ */
+XenPvMap *xenpv_dev_map_grants(XenPvDevice *dev, const uint32_t *refs,
+                               uint32_t nr_refs, bool readonly, Error **errp);
+/** xenpv_dev_map_frames: the same by frame number; needs privilege on Xen */
+XenPvMap *xenpv_dev_map_frames(XenPvDevice *dev, const uint64_t *gfns,
+                               uint32_t nr_gfns, bool readonly, Error **errp);
+/** xenpv_dev_map_console: the same for the page of the primary console */
+XenPvMap *xenpv_dev_map_console(XenPvDevice *dev, uint64_t ring_ref,
+                                Error **errp);
+/** xenpv_dev_unmap: release a map before the connection ends */
+void xenpv_dev_unmap(XenPvDevice *dev, XenPvMap *map);
+
+/**
+ * xenpv_dev_copy: copy between our memory and pages the front end granted
+ *
+ * As XenPvHvOps.grant_copy.  Any thread.
+ */
+int xenpv_dev_copy(XenPvDevice *dev, bool to_guest, XenPvCopySeg *segs,
+                   uint32_t nr_segs);
+
+/**
+ * xenpv_dev_bind: connect to one of the front end's event channels
+ * @dev: the device
+ * @port: the front end's port
+ * @ctx: where XenPvDeviceClass.event runs; NULL: main loop
+ * @opaque: for XenPvDeviceClass.event, e.g. the queue
+ * @errp: set on failure
+ *
+ * The first event is delivered without being sent, so that nothing written
+ * before the bind is missed.
+ *
+ * Returns: the channel, owned by the connection; NULL with @errp set
+ */
+XenPvEvent *xenpv_dev_bind(XenPvDevice *dev, uint32_t port, AioContext *ctx,
+                           void *opaque, Error **errp);
+/** xenpv_dev_unbind: close a channel before the connection ends */
+void xenpv_dev_unbind(XenPvDevice *dev, XenPvEvent *event);
+/**
+ * xenpv_event_set_context: move delivery to another AioContext
+ *
+ * Events that came meanwhile are delivered in the new one.
+ */
+void xenpv_event_set_context(XenPvEvent *event, AioContext *ctx);
+/** xenpv_event_notify: send an event to the front end.  Any thread. */
+void xenpv_event_notify(XenPvEvent *event);
+/**
+ * xenpv_event_again: run XenPvDeviceClass.event once more, soon
+ *
+ * From the event loop, after others have had their turn.  Any thread.
+ */
+void xenpv_event_again(XenPvEvent *event);
+
+/* ---- failures ---- */
+
+/**
+ * xenpv_dev_fail: this connection is beyond repair
+ * @dev: the device
+ * @err: (transfer full): why
+ *
+ * Reports, writes the error node, disconnects and goes to Closing, soon and
+ * in the main loop.  The device serves again after the front end has started
+ * over.  Only the first of several counts.  Any thread.
+ */
+void xenpv_dev_fail(XenPvDevice *dev, Error *err);
+
+/* ---- for machines ---- */
+
+/**
+ * XenPvBus: all back ends for one guest
+ * @hv: the hypervisor; outlives the bus
+ * @guest: the guest's domain
+ *
+ * The rest is the core's.
+ */
+struct XenPvBus {
+    BusState parent_obj;
+
+    XenPvHv *hv;
+    XenPvDomid guest;
+
+    /*< private >*/
+    QTAILQ_HEAD(, XenPvDevice) devices;
+    bool quiet;                 /* between quiesce and restart */
+    Notifier exit;
+};
+
+/**
+ * xenpv_bus_create: make the bus of a machine
+ * @hv: the hypervisor; must outlive the bus
+ * @guest: the domain its devices serve
+ * @errp: set on failure
+ *
+ * "-device" and device_add find the bus by its type.  When QEMU exits all
+ * devices are disconnected and leave their nodes closed.
+ */
+XenPvBus *xenpv_bus_create(XenPvHv *hv, XenPvDomid guest, Error **errp);
+
+/**
+ * xenpv_bus_new: the bus alone, below a device of the caller's
+ *
+ * What xenpv_bus_create() does after it has made a parent on the system bus.
+ */
+XenPvBus *xenpv_bus_new(DeviceState *parent, XenPvHv *hv, XenPvDomid guest);
+
+/**
+ * xenpv_bus_quiesce: let go of the guest, before it is reset
+ *
+ * All devices disconnect; afterwards no map, channel or watch of theirs is
+ * left.  Nodes are not touched: the guest is not there to see them.
+ */
+void xenpv_bus_quiesce(XenPvBus *bus);
+
+/**
+ * xenpv_bus_restart: start over with a new guest
+ *
+ * Writes the nodes of all devices anew, as they are for a device just
+ * plugged, and waits for front ends.  Devices plugged since
+ * xenpv_bus_quiesce() are included.
+ */
+void xenpv_bus_restart(XenPvBus *bus);
+
+/** xenpv_bus_reset: both, for callers with nothing to do in between */
+void xenpv_bus_reset(XenPvBus *bus);
+
+#endif /* HW_XENPV_XEN_BACKEND_H */
