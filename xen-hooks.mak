@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What is ours in a QEMU tree. Data, no logic: xen-setup lays it over a tree
+# and takes it off again, "make lint" holds the tree against it.
+#
+# folder  += PATH IN QEMU | PATH HERE
+#            The folder is linked into QEMU's tree. A folder of that name
+#            which upstream has is set aside whole until xen-setup --undo.
+#
+# symbol  += NAME
+#            A configuration symbol we define (hw/xenpv/Kconfig).
+#
+# hook    += FILE IN QEMU | ANCHOR | LINE
+#            LINE, blanks included, is inserted after the one line of FILE
+#            that is ANCHOR but for leading and trailing blanks.
+
+folder  += hw/xenpv             | hw/xenpv
+folder  += include/hw/xenpv     | include/hw/xenpv
+folder  += pc-bios/xenner       | pc-bios/xenner
+folder  += tests/xenpv          | tests
+
+symbol  += XENPV
+
+# The machine's symbol.
+hook    += hw/Kconfig           | source xen/Kconfig | source xenpv/Kconfig
+
+# Upstream's own PV back ends stay out of the build: the device names are ours.
+hook    += hw/i386/Kconfig      | depends on KVM && I386 |     depends on !XENPV
+hook    += hw/xen/Kconfig       | default y if (XEN || XEN_EMU) |     depends on !XENPV
+
+# trace/ is processed before hw/, so our folder cannot add itself.
+hook    += meson.build          | 'hw/xen', |     'hw/xenpv',
+
+hook    += tests/meson.build    | subdir('unit') | subdir('xenpv')
