@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   make            configure if need be, and build ./build/qemu-system-x86_64
+#   make run        boot Debian's kernel as a Xen PV guest: a shell on this
+#                   terminal (RELEASE=trixie for the newer one)
+#   make demo       the same with nobody there: succeeds only on proof
+#   make check      every test (LEVELS="unit guest" for some of them)
+#   make bench      measure against -M pc
+#   make lint       style, includes, headers, the list of hooks, the scripts
+#   make deps       install what all this needs (apt, as root or with sudo)
+#   make clean      remove what was built; distclean: and what was fetched
+#
+# Options for QEMU's configure: CONFIGURE_FLAGS='--cc="ccache gcc"'; or run
+# ./configure yourself, its options are kept.
+
+MAKEFLAGS += --no-builtin-rules
+BUILD := build
+PROGRAMS := qemu-system-x86_64 qemu-img qemu-io
+RELEASE := bookworm
+CONFIGURE_LOG := $(BUILD)/configure.log
+export CONFIGURE_FLAGS
+LEVELS ?=
+NINJA := ninja -C $(BUILD)
+
+.PHONY: all deps build run demo check bench lint clean distclean help
+
+all: build
+
+# ninja knows what is out of date; this only sees to it that ninja can run.
+build: $(BUILD)/build.ninja
+	+@$(NINJA) $(PROGRAMS)
+
+$(BUILD)/build.ninja: configure xen-setup xen-hooks.mak
+	@mkdir -p $(BUILD)
+	@echo "configuring QEMU (log: $(CONFIGURE_LOG))"
+	@if [ -z "$$CONFIGURE_FLAGS" ] && [ -e $(BUILD)/xenpv-configure ]; then \
+	    ./configure --again; \
+	else \
+	    eval ./configure "$$CONFIGURE_FLAGS"; \
+	fi >$(CONFIGURE_LOG) || { tail -n 20 $(CONFIGURE_LOG); exit 1; }
+	@touch $@
+
+deps:
+	@scripts/install-deps
+
+# Separate makes: what deps installs must be there before configure looks.
+run: deps
+	@$(MAKE) --no-print-directory build
+	@scripts/run-guest --release $(RELEASE)
+
+demo: deps
+	@$(MAKE) --no-print-directory build
+	@scripts/run-guest --release $(RELEASE) --demo
+
+check: deps
+	@$(MAKE) --no-print-directory build
+	+@$(NINJA) xenpv-unit
+	@scripts/run-tests $(LEVELS)
+
+bench: deps
+	@$(MAKE) --no-print-directory build
+	@tests/bench/run
+
+lint: deps $(BUILD)/build.ninja
+	@scripts/lint
+
+clean:
+	rm -rf $(BUILD)
+
+distclean: clean
+	rm -rf qemu .work
+
+help:
+	@sed -n '3,15s/^# \{0,3\}//p' Makefile
