@@ -57,6 +57,12 @@ OBJECT_DECLARE_TYPE(XenPvDevice, XenPvDeviceClass, XENPV_DEVICE)
 /* One event channel of one connection; see xenpv_dev_bind(). */
 typedef struct XenPvEvent XenPvEvent;
 
+/* The core's: one of XenPvDeviceClass.frontend_keys. */
+typedef struct XenPvKeyWatch {
+    XenPvDevice *dev;
+    XenPvWatch *watch;
+} XenPvKeyWatch;
+
 /**
  * XenPvDeviceClass: the driver struct
  * @type: mandatory.  Name of the device's directory on both sides ("vif").
@@ -116,7 +122,8 @@ struct XenPvDeviceClass {
  * @label: for messages; the user's id of the device or "<type>.<devid>"
  * @in_flight: requests the driver has begun and not finished.  Kept by the
  *     driver if it has any, from one thread or atomically; the core checks
- *     that it is zero after XenPvDeviceClass.disconnect.
+ *     that it is zero after XenPvDeviceClass.disconnect, and keeps the maps
+ *     if not: a leak is better than a stray write.
  *
  * The rest is the core's.
  */
@@ -138,18 +145,22 @@ struct XenPvDevice {
     XenPvWatch *watch_fe;       /* front end's state or standing key */
     XenPvWatch *watch_be;       /* our own state: a toolstack asks to close */
     XenPvWatch *watch_online;   /* our own online: ... and for good */
-    XenPvWatch **watch_keys;    /* class->frontend_keys */
-    unsigned nr_watch_keys;
-    uint64_t changed_keys;      /* bit per watched key, not yet delivered */
+    XenPvKeyWatch *keys;        /* class->frontend_keys */
+    unsigned nr_keys;
+    uint64_t changed_keys;      /* bit per key, not yet delivered */
     QEMUBH *recheck_bh;         /* many watch events, one look */
     enum xenbus_state be_state; /* as published */
     enum xenbus_state fe_state; /* as last read */
-    bool announced;             /* our nodes are in the store */
+    bool in_store;              /* our nodes exist */
+    bool watching;              /* ... and are watched: the walk is on */
     bool online;                /* stays after it has closed */
     bool connected;             /* connect has run, disconnect has not */
     bool failed;                /* closing until the front end starts over */
-    bool removing;              /* object goes away once closed */
-    Error *failure;             /* from xenpv_dev_fail(), any thread */
+    bool closing;               /* closing because somebody asked */
+    bool unplugged;             /* the user has asked for removal */
+    bool doomed;                /* removal is scheduled */
+    bool error_noted;           /* there is an error node */
+    void *failure;              /* Error from xenpv_dev_fail(), any thread */
     int64_t report_after;       /* log rate limit, ns of the host's clock */
     GPtrArray *maps;
     QLIST_HEAD(, XenPvEvent) events;
@@ -264,7 +275,8 @@ int xenpv_dev_copy(XenPvDevice *dev, bool to_guest, XenPvCopySeg *segs,
  * @errp: set on failure
  *
  * The first event is delivered without being sent, so that nothing written
- * before the bind is missed.
+ * before the bind is missed.  With a @ctx that another thread runs it may be
+ * delivered before this call returns: bind last.
  *
  * Returns: the channel, owned by the connection; NULL with @errp set
  */
@@ -283,7 +295,8 @@ void xenpv_event_notify(XenPvEvent *event);
 /**
  * xenpv_event_again: run XenPvDeviceClass.event once more, soon
  *
- * From the event loop, after others have had their turn.  Any thread.
+ * From the event loop, after others have had their turn.  From the thread of
+ * the event's AioContext or the main loop's.
  */
 void xenpv_event_again(XenPvEvent *event);
 
@@ -318,7 +331,6 @@ struct XenPvBus {
     /*< private >*/
     QTAILQ_HEAD(, XenPvDevice) devices;
     bool quiet;                 /* between quiesce and restart */
-    Notifier exit;
 };
 
 /**

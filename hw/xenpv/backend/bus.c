@@ -1,0 +1,164 @@
+/*
+ * The bus: which devices there are, plugging and unplugging them, and letting
+ * go of a guest that is reset.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "monitor/monitor.h"
+#include "hw/hotplug.h"
+#include "hw/xenpv/trace.h"
+#include "internal.h"
+
+/* Xen itself stops far below; this only ends a search. */
+#define MAX_DEVID 65535
+
+static bool devid_in_use(XenPvBus *bus, XenPvDevice *dev)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    XenPvDevice *other;
+
+    QTAILQ_FOREACH(other, &bus->devices, next) {
+        if (other->devid == dev->devid &&
+            !strcmp(XENPV_DEVICE_GET_CLASS(other)->type, dc->type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool xenpv_bus_assign_devid(XenPvBus *bus, XenPvDevice *dev, Error **errp)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    bool taken;
+
+    if (dev->devid >= 0) {
+        if (dev->devid > MAX_DEVID) {
+            error_setg(errp, "devid %d is larger than %d", dev->devid,
+                       MAX_DEVID);
+            return false;
+        }
+        if (devid_in_use(bus, dev)) {
+            error_setg(errp, "devid %d is in use by another %s device",
+                       dev->devid, dc->type);
+            return false;
+        }
+        return true;
+    }
+    do {
+        dev->devid++;
+        xenpv_nodes_set_paths(dev);
+        taken = devid_in_use(bus, dev) || xenpv_nodes_taken(dev);
+    } while (taken && dev->devid < MAX_DEVID);
+    if (taken) {
+        error_setg(errp, "no free devid for another %s device", dc->type);
+        dev->devid = -1;
+        return false;
+    }
+    return true;
+}
+
+void xenpv_bus_quiesce(XenPvBus *bus)
+{
+    XenPvDevice *dev;
+
+    trace_xenpv_bus_quiesce(bus->guest);
+    bus->quiet = true;
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        xenpv_dev_quiesce(dev, false);
+    }
+}
+
+void xenpv_bus_restart(XenPvBus *bus)
+{
+    XenPvDevice *dev;
+
+    trace_xenpv_bus_restart(bus->guest);
+    bus->quiet = false;
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        /* Also those that never were quiet: nobody starts half way. */
+        xenpv_dev_quiesce(dev, false);
+        xenpv_dev_restart(dev);
+    }
+}
+
+void xenpv_bus_reset(XenPvBus *bus)
+{
+    xenpv_bus_quiesce(bus);
+    xenpv_bus_restart(bus);
+}
+
+void xenpv_bus_close(XenPvBus *bus)
+{
+    XenPvDevice *dev;
+
+    bus->quiet = true;
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        xenpv_dev_quiesce(dev, true);
+    }
+}
+
+XenPvBus *xenpv_bus_new(DeviceState *parent, XenPvHv *hv, XenPvDomid guest)
+{
+    XenPvBus *bus = XENPV_BUS(qbus_new(TYPE_XENPV_BUS, parent, "xenpv"));
+
+    bus->hv = hv;
+    bus->guest = guest;
+    qbus_set_bus_hotplug_handler(BUS(bus));
+    return bus;
+}
+
+/* ---- QOM ---- */
+
+static void bus_print_dev(Monitor *mon, DeviceState *dev, int indent)
+{
+    g_autofree char *text = xenpv_dev_describe(XENPV_DEVICE(dev), indent);
+
+    monitor_printf(mon, "%s", text);
+}
+
+static char *bus_get_dev_path(DeviceState *dev)
+{
+    return g_strdup(XENPV_DEVICE(dev)->be_path);
+}
+
+static void bus_unplug_request(HotplugHandler *hotplug, DeviceState *dev,
+                               Error **errp)
+{
+    xenpv_dev_unplug(XENPV_DEVICE(dev), errp);
+}
+
+static void bus_init(Object *obj)
+{
+    QTAILQ_INIT(&XENPV_BUS(obj)->devices);
+}
+
+static void bus_class_init(ObjectClass *class, void *data)
+{
+    BusClass *bc = BUS_CLASS(class);
+    HotplugHandlerClass *hc = HOTPLUG_HANDLER_CLASS(class);
+
+    bc->print_dev = bus_print_dev;
+    bc->get_dev_path = bus_get_dev_path;
+    hc->unplug_request = bus_unplug_request;
+}
+
+static const TypeInfo bus_type = {
+    .name = TYPE_XENPV_BUS,
+    .parent = TYPE_BUS,
+    .instance_size = sizeof(XenPvBus),
+    .instance_init = bus_init,
+    .class_init = bus_class_init,
+    .interfaces = (InterfaceInfo[]) {
+        { TYPE_HOTPLUG_HANDLER },
+        { }
+    },
+};
+
+static void bus_register_types(void)
+{
+    type_register_static(&bus_type);
+}
+
+type_init(bus_register_types)

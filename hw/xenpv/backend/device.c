@@ -1,0 +1,513 @@
+/*
+ * One device: its life and its walk through the states.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * All reasons to act end in one place, dev_recheck(): it reads the nodes the
+ * walk depends on, as they are now, and walks.  Watches, failures and unplug
+ * requests only schedule it.  So a guest that rewrites its state a thousand
+ * times costs one look, and no caller can be surprised by its device being
+ * disconnected or freed below it.
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/timer.h"
+#include "qapi/error.h"
+#include "hw/qdev-properties.h"
+#include "migration/vmstate.h"
+#include "hw/xenpv/trace.h"
+#include "internal.h"
+#include "walk.h"
+
+/* A guest that fails again and again does not fill the host's log. */
+#define REPORT_INTERVAL_NS (5 * NANOSECONDS_PER_SECOND)
+
+/* How long an unplug request waits before the next one forces it. */
+#define UNPLUG_PATIENCE_MS 5000
+
+/* ---- failures ---- */
+
+static void dev_report(XenPvDevice *dev, Error *err)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
+
+    trace_xenpv_dev_error(dev->label, error_get_pretty(err));
+    xenpv_nodes_write_error(dev, error_get_pretty(err));
+    dev->error_noted = true;
+    if (now < dev->report_after) {
+        error_free(err);
+        return;
+    }
+    dev->report_after = now + REPORT_INTERVAL_NS;
+    error_reportf_err(err, "%s: ", dev->label);
+}
+
+void xenpv_dev_fail(XenPvDevice *dev, Error *err)
+{
+    if (qatomic_cmpxchg(&dev->failure, NULL, err)) {
+        error_free(err);
+    }
+    xenpv_dev_schedule_recheck(dev);
+}
+
+/* ---- the connection ---- */
+
+static bool dev_connect(XenPvDevice *dev, Error **errp)
+{
+    bool ok;
+
+    trace_xenpv_dev_connect(dev->label);
+    dev->changed_keys = 0;
+    dev->connected = true;
+    ok = XENPV_DEVICE_GET_CLASS(dev)->connect(dev, errp);
+    trace_xenpv_dev_connected(dev->label, ok);
+    return ok;
+}
+
+static void dev_disconnect(XenPvDevice *dev)
+{
+    if (!dev->connected) {
+        return;
+    }
+    trace_xenpv_dev_disconnect(dev->label);
+    xenpv_connection_silence(dev);
+    XENPV_DEVICE_GET_CLASS(dev)->disconnect(dev);
+    dev->connected = false;
+    if (qatomic_read(&dev->in_flight)) {
+        error_report("%s: bug: %" PRIu32 " requests in flight after "
+                     "disconnect; their pages stay mapped", dev->label,
+                     dev->in_flight);
+        g_ptr_array_set_size(dev->maps, 0);
+        dev->in_flight = 0;
+    }
+    xenpv_connection_release(dev);
+    /* What went wrong with this connection is no matter for the next. */
+    error_free(qatomic_xchg(&dev->failure, NULL));
+}
+
+static void dev_fail_now(XenPvDevice *dev, Error *err)
+{
+    dev_report(dev, err);
+    dev_disconnect(dev);
+    dev->failed = true;
+}
+
+/* ---- the walk ---- */
+
+static bool dev_enter_init_wait(XenPvDevice *dev, Error **errp)
+{
+    return xenpv_nodes_advertise(dev, errp);
+}
+
+/*
+ * Connected is published after the work is done: the front end uses the
+ * device from then on.
+ */
+static bool dev_enter_connected(XenPvDevice *dev, Error **errp)
+{
+    if (!dev_connect(dev, errp) ||
+        !xenpv_nodes_publish_state(dev, XenbusStateConnected, errp)) {
+        return false;
+    }
+    if (dev->error_noted) {
+        xenpv_nodes_clear_error(dev);
+        dev->error_noted = false;
+    }
+    return true;
+}
+
+/* A front end that is still there goes on until it says Closed. */
+static bool dev_enter_closing(XenPvDevice *dev, Error **errp)
+{
+    return xenpv_nodes_publish_state(dev, XenbusStateClosing, errp);
+}
+
+/*
+ * Closed tells front end and toolstack that nothing of theirs is in use, so it
+ * comes last.
+ */
+static bool dev_enter_closed(XenPvDevice *dev, Error **errp)
+{
+    dev_disconnect(dev);
+    dev->closing = false;
+    return xenpv_nodes_publish_state(dev, XenbusStateClosed, errp);
+}
+
+/*
+ * The work on entering a state.  On the way up a failure keeps us where we
+ * are, marked as failed, and the walk turns to Closing.  On the way down there
+ * is nowhere else to go.
+ */
+static const struct {
+    bool (*enter)(XenPvDevice *dev, Error **errp);
+    bool must_succeed;
+} work[] = {
+    [XenbusStateInitWait]  = { dev_enter_init_wait, true },
+    [XenbusStateConnected] = { dev_enter_connected, true },
+    [XenbusStateClosing]   = { dev_enter_closing, false },
+    [XenbusStateClosed]    = { dev_enter_closed, false },
+};
+
+static void dev_walk(XenPvDevice *dev)
+{
+    /* Up, failing at the last step, and down again. */
+    int steps = 2 * XENPV_WALK_MAX_STEPS;
+
+    while (steps--) {
+        enum xenbus_state goal, next;
+        Error *err = NULL;
+
+        goal = xenpv_walk_goal(dev->fe_state, dev->closing || dev->failed);
+        next = xenpv_walk_next(dev->be_state, goal);
+        if (next == dev->be_state) {
+            return;
+        }
+        trace_xenpv_dev_step(dev->label, xenpv_state_name(dev->fe_state),
+                             xenpv_state_name(dev->be_state),
+                             xenpv_state_name(next), xenpv_state_name(goal));
+        if (work[next].enter(dev, &err)) {
+            dev->be_state = next;
+        } else if (work[next].must_succeed) {
+            dev_fail_now(dev, err);
+        } else {
+            dev_report(dev, err);
+            dev->be_state = next;
+        }
+    }
+}
+
+static void dev_remove_bh(void *opaque)
+{
+    XenPvDevice *dev = opaque;
+
+    object_unparent(OBJECT(dev));
+    object_unref(OBJECT(dev));
+}
+
+/* From a BH of its own: the caller may be using the device. */
+static void dev_schedule_removal(XenPvDevice *dev)
+{
+    if (dev->doomed) {
+        return;
+    }
+    trace_xenpv_dev_remove(dev->label);
+    dev->doomed = true;
+    object_ref(OBJECT(dev));
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), dev_remove_bh, dev);
+}
+
+/* What a toolstack may have changed on our side. */
+static bool dev_read_own(XenPvDevice *dev)
+{
+    enum xenbus_state own;
+
+    if (!xenpv_nodes_own(dev, &own, &dev->online)) {
+        /* The directory is gone: that is how a removal is forced. */
+        dev_disconnect(dev);
+        dev->be_state = XenbusStateClosed;
+        return false;
+    }
+    if (own == XenbusStateClosing && dev->be_state != XenbusStateClosing) {
+        dev->closing = true;
+        dev->be_state = own;
+    }
+    return true;
+}
+
+static void dev_read_front(XenPvDevice *dev)
+{
+    dev->fe_state = xenpv_nodes_front_state(dev);
+    switch (dev->fe_state) {
+    case XenbusStateUnknown:
+    case XenbusStateInitialising:
+    case XenbusStateClosed:
+        /* It has let go of the connection that failed. */
+        dev->failed = false;
+        break;
+    default:
+        break;
+    }
+}
+
+static void dev_deliver_keys(XenPvDevice *dev)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    uint64_t changed = dev->changed_keys;
+    unsigned i;
+
+    dev->changed_keys = 0;
+    for (i = 0; i < dev->nr_keys && dev->connected; i++) {
+        if (changed & (1ull << i)) {
+            dc->frontend_key(dev, dc->frontend_keys[i]);
+        }
+    }
+}
+
+static void dev_recheck(void *opaque)
+{
+    XenPvDevice *dev = opaque;
+    Error *failure = qatomic_xchg(&dev->failure, NULL);
+
+    if (!dev->watching || dev->doomed) {
+        error_free(failure);
+        return;
+    }
+    if (failure) {
+        dev_fail_now(dev, failure);
+    }
+    if (!dev_read_own(dev)) {
+        dev_schedule_removal(dev);
+        return;
+    }
+    dev_read_front(dev);
+    dev_walk(dev);
+    dev_deliver_keys(dev);
+    if (!dev->online && dev->be_state == XenbusStateClosed) {
+        dev_schedule_removal(dev);
+    }
+}
+
+void xenpv_dev_schedule_recheck(XenPvDevice *dev)
+{
+    qemu_bh_schedule(dev->recheck_bh);
+}
+
+/* ---- coming and going ---- */
+
+/*
+ * Make the device known and take the first look at once: a guest that starts
+ * now finds everything in place.
+ */
+static bool dev_announce(XenPvDevice *dev, Error **errp)
+{
+    if (!xenpv_nodes_create(dev, errp)) {
+        return false;
+    }
+    dev->in_store = true;
+    dev->online = true;
+    dev->watching = true;
+    if (!xenpv_nodes_watch(dev, errp)) {
+        return false;
+    }
+    trace_xenpv_dev_announce(dev->label, dev->be_path, dev->fe_path);
+    dev_recheck(dev);
+    return true;
+}
+
+void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes)
+{
+    dev_disconnect(dev);
+    xenpv_nodes_unwatch(dev);
+    if (close_nodes && dev->in_store && dev->be_state != XenbusStateClosed) {
+        xenpv_nodes_publish_state(dev, XenbusStateClosed, NULL);
+    }
+    dev->be_state = XenbusStateClosed;
+    dev->fe_state = XenbusStateUnknown;
+    dev->watching = false;
+    dev->failed = false;
+    dev->closing = false;
+    error_free(qatomic_xchg(&dev->failure, NULL));
+    if (dev->unplugged) {
+        /* Nobody is left to wait for. */
+        dev_schedule_removal(dev);
+    }
+}
+
+static void dev_withdraw(XenPvDevice *dev)
+{
+    xenpv_dev_quiesce(dev, false);
+    if (dev->in_store) {
+        xenpv_nodes_remove(dev);
+        dev->in_store = false;
+    }
+}
+
+void xenpv_dev_restart(XenPvDevice *dev)
+{
+    Error *err = NULL;
+
+    if (dev->doomed) {
+        return;
+    }
+    if (!dev_announce(dev, &err)) {
+        dev_withdraw(dev);
+        error_reportf_err(err, "%s: ", dev->label);
+    }
+}
+
+/*
+ * The first request asks the front end to let go.  The next one, which QEMU
+ * passes on only after a while, does not ask.
+ */
+bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp)
+{
+    DeviceState *qdev = DEVICE(dev);
+
+    trace_xenpv_dev_unplug(dev->label, dev->unplugged);
+    if (!dev->watching || dev->unplugged) {
+        dev_schedule_removal(dev);
+    } else {
+        if (!xenpv_nodes_ask_removal(dev, errp)) {
+            return false;
+        }
+        dev->closing = true;
+        dev->be_state = XenbusStateClosing;
+        xenpv_dev_schedule_recheck(dev);
+    }
+    dev->unplugged = true;
+    qdev->pending_deleted_event = true;
+    qdev->pending_deleted_expires_ms =
+        qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + UNPLUG_PATIENCE_MS;
+    return true;
+}
+
+static bool dev_set_identity(XenPvDevice *dev, XenPvBus *bus, Error **errp)
+{
+    DeviceState *qdev = DEVICE(dev);
+
+    dev->hv = bus->hv;
+    dev->guest = bus->guest;
+    if (!xenpv_bus_assign_devid(bus, dev, errp)) {
+        return false;
+    }
+    g_free(dev->label);
+    dev->label = qdev->id ? g_strdup(qdev->id) :
+        g_strdup_printf("%s.%d", object_get_typename(OBJECT(dev)),
+                        dev->devid);
+    return true;
+}
+
+static void dev_watch_keys(XenPvDevice *dev)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    unsigned i;
+
+    dev->nr_keys = dc->frontend_keys ?
+        g_strv_length((GStrv)dc->frontend_keys) : 0;
+    assert(dev->nr_keys <= 64);
+    dev->keys = g_new0(XenPvKeyWatch, dev->nr_keys);
+    for (i = 0; i < dev->nr_keys; i++) {
+        dev->keys[i].dev = dev;
+    }
+}
+
+static void dev_unrealize(DeviceState *qdev)
+{
+    XenPvDevice *dev = XENPV_DEVICE(qdev);
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    XenPvBus *bus = XENPV_BUS(qdev_get_parent_bus(qdev));
+
+    dev->doomed = true;
+    dev_withdraw(dev);
+    QTAILQ_REMOVE(&bus->devices, dev, next);
+    qemu_bh_delete(g_steal_pointer(&dev->recheck_bh));
+    if (dc->unrealize) {
+        dc->unrealize(dev);
+    }
+    g_free(g_steal_pointer(&dev->keys));
+}
+
+static void dev_realize(DeviceState *qdev, Error **errp)
+{
+    XenPvDevice *dev = XENPV_DEVICE(qdev);
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    XenPvBus *bus = XENPV_BUS(qdev_get_parent_bus(qdev));
+
+    if (!dev_set_identity(dev, bus, errp) ||
+        (dc->realize && !dc->realize(dev, errp))) {
+        return;
+    }
+    xenpv_nodes_set_paths(dev);
+    dev_watch_keys(dev);
+    dev->recheck_bh = qemu_bh_new(dev_recheck, dev);
+    QTAILQ_INSERT_TAIL(&bus->devices, dev, next);
+    if (!bus->quiet && !dev_announce(dev, errp)) {
+        dev_unrealize(qdev);
+    }
+}
+
+/* ---- for people ---- */
+
+char *xenpv_dev_describe(XenPvDevice *dev, int indent)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    GString *out = g_string_new(NULL);
+    enum xenbus_state goal =
+        xenpv_walk_goal(dev->fe_state, dev->closing || dev->failed);
+
+    g_string_append_printf(out, "%*sback end %s, front end %s, goal %s%s%s\n",
+                           indent, "", xenpv_state_name(dev->be_state),
+                           xenpv_state_name(dev->fe_state),
+                           xenpv_state_name(goal),
+                           dev->failed ? ", failed" : "",
+                           dev->unplugged ? ", unplug requested" : "");
+    g_string_append_printf(out, "%*s%u maps, %u channels, %" PRIu32
+                           " requests in flight\n", indent, "",
+                           dev->maps->len, xenpv_connection_channels(dev),
+                           qatomic_read(&dev->in_flight));
+    g_string_append_printf(out, "%*s%s\n", indent, "", dev->be_path ?: "");
+    if (dc->print && dev->connected) {
+        dc->print(dev, out, indent);
+    }
+    return g_string_free(out, false);
+}
+
+/* ---- QOM ---- */
+
+static void dev_init(Object *obj)
+{
+    XenPvDevice *dev = XENPV_DEVICE(obj);
+
+    dev->maps = g_ptr_array_new();
+    QLIST_INIT(&dev->events);
+}
+
+static void dev_finalize(Object *obj)
+{
+    XenPvDevice *dev = XENPV_DEVICE(obj);
+
+    g_ptr_array_free(dev->maps, true);
+    g_free(dev->be_path);
+    g_free(dev->fe_path);
+    g_free(dev->label);
+}
+
+static const Property dev_properties[] = {
+    DEFINE_PROP_INT32("devid", XenPvDevice, devid, -1),
+};
+
+/* A saved front end has rings and grants that a new back end never saw. */
+static const VMStateDescription dev_vmstate = {
+    .name = TYPE_XENPV_DEVICE,
+    .unmigratable = 1,
+};
+
+static void dev_class_init(ObjectClass *class, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(class);
+
+    dc->bus_type = TYPE_XENPV_BUS;
+    dc->realize = dev_realize;
+    dc->unrealize = dev_unrealize;
+    dc->vmsd = &dev_vmstate;
+    device_class_set_props(dc, dev_properties);
+}
+
+static const TypeInfo dev_type = {
+    .name = TYPE_XENPV_DEVICE,
+    .parent = TYPE_DEVICE,
+    .abstract = true,
+    .instance_size = sizeof(XenPvDevice),
+    .instance_init = dev_init,
+    .instance_finalize = dev_finalize,
+    .class_size = sizeof(XenPvDeviceClass),
+    .class_init = dev_class_init,
+};
+
+static void dev_register_types(void)
+{
+    type_register_static(&dev_type);
+}
+
+type_init(dev_register_types)

@@ -1,0 +1,99 @@
+/*
+ * What the files of the core know of each other.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ *   bus.c         who is there, plug and unplug, quiesce and restart
+ *   device.c      one device: its life and its state walk
+ *   nodes.c       its directories in xenstore
+ *   connection.c  its maps and channels
+ *   walk.c        the walk as tables
+ *   bridge.c      what ties the bus to a machine
+ */
+#ifndef HW_XENPV_BACKEND_INTERNAL_H
+#define HW_XENPV_BACKEND_INTERNAL_H
+
+#include "hw/xenpv/xen_backend.h"
+
+/* ---- nodes.c ---- */
+
+/* Set dev->be_path and dev->fe_path from dev->devid. */
+void xenpv_nodes_set_paths(XenPvDevice *dev);
+
+/* Is there a device in the store at these paths? */
+bool xenpv_nodes_taken(XenPvDevice *dev);
+
+/* One step inside a transaction.  May run several times. */
+typedef bool XenPvTxFn(XenPvDevice *dev, Error **errp);
+
+/* Run @fn with dev->tx open, again if somebody else was faster. */
+bool xenpv_nodes_transaction(XenPvDevice *dev, XenPvTxFn *fn, Error **errp);
+
+/* Both directories, new, with everything offered and state InitWait. */
+bool xenpv_nodes_create(XenPvDevice *dev, Error **errp);
+
+/* Both directories, gone.  Failure is reported. */
+void xenpv_nodes_remove(XenPvDevice *dev);
+
+/* Watch what the walk depends on. */
+bool xenpv_nodes_watch(XenPvDevice *dev, Error **errp);
+void xenpv_nodes_unwatch(XenPvDevice *dev);
+
+/* Call the driver's advertise and publish InitWait, as one. */
+bool xenpv_nodes_advertise(XenPvDevice *dev, Error **errp);
+
+bool xenpv_nodes_publish_state(XenPvDevice *dev, enum xenbus_state state,
+                               Error **errp);
+
+/* online = 0 and state = Closing in one transaction, as toolstacks do. */
+bool xenpv_nodes_ask_removal(XenPvDevice *dev, Error **errp);
+
+/* The front end's state, with a standing key translated. */
+enum xenbus_state xenpv_nodes_front_state(XenPvDevice *dev);
+
+/*
+ * Our own nodes, which a toolstack may change.  Returns false if they have
+ * been removed.
+ */
+bool xenpv_nodes_own(XenPvDevice *dev, enum xenbus_state *state,
+                     bool *online);
+
+/* The error node, where Linux back ends write theirs. */
+void xenpv_nodes_write_error(XenPvDevice *dev, const char *message);
+void xenpv_nodes_clear_error(XenPvDevice *dev);
+
+/* ---- connection.c ---- */
+
+/* Deliver no more events. */
+void xenpv_connection_silence(XenPvDevice *dev);
+
+/* How many channels are bound. */
+unsigned xenpv_connection_channels(XenPvDevice *dev);
+
+/* Release every map and channel that is left. */
+void xenpv_connection_release(XenPvDevice *dev);
+
+/* ---- device.c ---- */
+
+/* Look at the store and walk, soon and from the main loop.  Any thread. */
+void xenpv_dev_schedule_recheck(XenPvDevice *dev);
+
+/* Quiesce and restart one device; see xenpv_bus_quiesce(). */
+void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes);
+void xenpv_dev_restart(XenPvDevice *dev);
+
+/* An unplug request of the user. */
+bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp);
+
+/* For "info qtree". */
+char *xenpv_dev_describe(XenPvDevice *dev, int indent);
+
+/* ---- bus.c ---- */
+
+/* The lowest devid that neither a device nor the store has. */
+bool xenpv_bus_assign_devid(XenPvBus *bus, XenPvDevice *dev, Error **errp);
+
+/* Disconnect everything and leave the nodes closed: QEMU ends. */
+void xenpv_bus_close(XenPvBus *bus);
+
+#endif /* HW_XENPV_BACKEND_INTERNAL_H */
