@@ -5,8 +5,7 @@
  *
  * Bytes are those of rnd() mapped to printable characters, 63 to a line, so
  * that terminal processing leaves them alone but for the line end.  The sum
- * is FNV-1a over the characters without line ends; both sides can compute it
- * as data goes by.
+ * is the CRC-32 of zlib over the characters without line ends.
  */
 #include "guest.h"
 
@@ -14,25 +13,38 @@
 #include <termios.h>
 
 #define LINE 64
-#define FNV_START 0xcbf29ce484222325ull
-#define FNV_PRIME 0x100000001b3ull
 
-static uint64_t fnv(uint64_t sum, const char *p, size_t len)
+static uint32_t crc32(uint32_t crc, const void *buf, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        sum = (sum ^ (uint8_t)p[i]) * FNV_PRIME;
+    static uint32_t table[256];
+    const uint8_t *p = buf;
+
+    if (!table[1]) {
+        for (uint32_t i = 0; i < 256; i++) {
+            uint32_t v = i;
+
+            for (int bit = 0; bit < 8; bit++) {
+                v = v & 1 ? v >> 1 ^ 0xedb88320 : v >> 1;
+            }
+            table[i] = v;
+        }
     }
-    return sum;
+    crc = ~crc;
+    while (len--) {
+        crc = crc >> 8 ^ table[(crc ^ *p++) & 0xff];
+    }
+    return ~crc;
 }
 
 /*
  * source BYTES: that many on standard output, in lines whose first eight
- * characters are their number, then SOURCE and the sum
+ * characters are their number; then their count and sum
  */
 int cmd_source(int argc, char **argv)
 {
     uint64_t left = argc > 1 ? strtoull(argv[1], NULL, 0) : 1 << 20;
-    uint64_t sum = FNV_START, seed = 0x5eed, nr = 0;
+    uint64_t seed = 0x5eed, nr = 0;
+    uint32_t sum = 0;
     static char buf[LINE * 64];
 
     printf("SOURCE begin\n");
@@ -42,12 +54,16 @@ int cmd_source(int argc, char **argv)
 
         while (fill < sizeof(buf) && left) {
             char *line = buf + fill;
+            int at = snprintf(line, LINE, "%08x", (uint32_t)nr++);
 
-            snprintf(line, 9, "%08lx", nr++ & 0xffffffff);
-            for (int i = 8; i < LINE - 1; i++) {
-                line[i] = '0' + (rnd(&seed) >> 40) % 75;
+            while (at < LINE - 1) {
+                uint64_t word = rnd(&seed);
+
+                for (int i = 0; i < 8 && at < LINE - 1; i++) {
+                    line[at++] = '0' + (word >> (8 * i) & 63);
+                }
             }
-            sum = fnv(sum, line, LINE - 1);
+            sum = crc32(sum, line, LINE - 1);
             line[LINE - 1] = '\n';
             fill += LINE;
             left -= left < LINE ? left : LINE;
@@ -61,18 +77,18 @@ int cmd_source(int argc, char **argv)
             done += n;
         }
     }
-    printf("SOURCE %lu lines sum %016lx\n", nr, sum);
+    printf("SOURCE end %lu lines sum %08x\n", nr, sum);
     return 0;
 }
 
 /*
  * sink BYTES: read that many in raw mode without echo, line ends included,
- * then say the sum
+ * then say how many came and their sum
  */
 int cmd_sink(int argc, char **argv)
 {
     uint64_t want = argc > 1 ? strtoull(argv[1], NULL, 0) : 1 << 16, got = 0;
-    uint64_t sum = FNV_START;
+    uint32_t sum = 0;
     struct termios old, raw;
     bool tty = tcgetattr(0, &old) == 0;
 
@@ -97,11 +113,11 @@ int cmd_sink(int argc, char **argv)
             break;
         }
         got += n;
-        sum = fnv(sum, buf, n);
+        sum = crc32(sum, buf, n);
     }
     if (tty) {
         tcsetattr(0, TCSADRAIN, &old);
     }
-    printf("SINK %lu bytes sum %016lx\n", got, sum);
+    printf("SINK %lu bytes sum %08x\n", got, sum);
     return got != want;
 }
