@@ -4,7 +4,7 @@
 #   make run        boot Debian's kernel as a Xen PV guest: a shell on this
 #                   terminal (RELEASE=trixie for the newer one)
 #   make demo       the same with nobody there: succeeds only on proof
-#   make check      every test (LEVELS="unit guest" for some of them)
+#   make check      every test (LEVELS="tools unit" for some of them)
 #   make bench      measure against -M pc
 #   make lint       style, includes, headers, the list of hooks, the scripts
 #   make deps       install what all this needs (apt, as root or with sudo)
