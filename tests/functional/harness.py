@@ -40,6 +40,20 @@ def equal(got: Any, want: Any, what: str) -> None:
         raise Failure(f'{what} is {got!r}, not {want!r}')
 
 
+_NOTES = threading.local()
+
+
+def note(text: str) -> None:
+    """Something to print beside the result of this thread's test."""
+    notes().append(text)
+
+
+def notes() -> List[str]:
+    if not hasattr(_NOTES, 'list'):
+        _NOTES.list = []
+    return _NOTES.list
+
+
 class Console:
     """One end of a byte stream, read in the background.
 
@@ -259,23 +273,24 @@ class Guest:
     @initrd: instead of the usual one; '' for none
     @console: 'socket', or the -chardev option for another kind, with id=con
     @console_options: more of that option
-    @machine_options: properties of the machine
+    @machine_options, @accel_options: properties of machine and accelerator
     """
 
     def __init__(self, *args: str, do: str = 'shell', then: str = 'poweroff',
                  append: str = '', mem: str = '512M',
                  kernel: Optional[str] = None, initrd: Optional[str] = None,
                  console: str = 'socket', console_options: str = '',
-                 machine_options: str = '', quiet: bool = True):
+                 machine_options: str = '', accel_options: str = '',
+                 quiet: bool = True):
         self.dir = tempfile.mkdtemp(prefix='xenpv-')
         self.args = self._command_line(args, do, then, append, mem, kernel,
                                        initrd, console, console_options,
-                                       machine_options, quiet)
+                                       machine_options, accel_options, quiet)
         self._console_kind = console
         self._tags = 0
         self.console: Optional[Console] = None
         self.qmp: Optional[Qmp] = None
-        self.started = 0.0
+        self.started = 0.0      # when QEMU was, on time.monotonic()
         self.process: Optional[subprocess.Popen] = None
         self._stderr_path = self.path('stderr')
 
@@ -284,7 +299,7 @@ class Guest:
 
     def _command_line(self, args, do, then, append, mem, kernel, initrd,
                       console, console_options, machine_options,
-                      quiet) -> List[str]:
+                      accel_options, quiet) -> List[str]:
         machine = SETUP.machine
         if SETUP.machine_options:
             machine += ',' + SETUP.machine_options
@@ -305,7 +320,7 @@ class Guest:
                        + self.path('console'))
         console += console_options
         return [
-            SETUP.qemu, '-M', machine, '-accel', SETUP.accel, '-m', mem,
+            SETUP.qemu, '-M', machine, '-accel', SETUP.accel + accel_options, '-m', mem,
             *SETUP.qemu_args, '-nodefaults', '-display', 'none',
             '-chardev', console, '-serial', 'chardev:con',
             '-chardev', 'socket,id=qmp,server=on,wait=off,path='
@@ -340,10 +355,9 @@ class Guest:
             self.process.kill()
             self.process.wait()
         if kind and SETUP.verbose and self.console:
-            print('# console: ' + self.console.tail(4000)
-                  .replace('\n', '\n# '))
+            note('console: ' + self.console.tail(4000))
         if kind and self.stderr():
-            print('# QEMU said: ' + self.stderr().replace('\n', '\n# '))
+            note('QEMU said: ' + self.stderr())
         for end in (self.console, self.qmp):
             if end:
                 end.close()

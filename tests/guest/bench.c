@@ -96,7 +96,7 @@ static void map_touch_unmap(unsigned n)
             broken("mmap");
         }
         for (int i = 0; i < TOUCHED; i++) {
-            *(volatile char *)(p + i * PAGE) = 1;
+            poke8(p + i * PAGE, 1);
         }
         munmap(p, TOUCHED * PAGE);
     }
@@ -138,7 +138,7 @@ static void protection_fault(unsigned n)
 {
     while (n--) {
         mprotect(fault_page, PAGE, PROT_READ);
-        *(volatile char *)fault_page = 1;
+        poke8(fault_page, 1);
     }
 }
 
@@ -153,13 +153,13 @@ static void soft_fault(unsigned n)
 
         madvise(shared_area, SHARED_PAGES * PAGE, MADV_DONTNEED);
         for (unsigned i = 0; i < pages; i++) {
-            *(volatile char *)(shared_area + i * PAGE);
+            peek8(shared_area + i * PAGE);
         }
         n -= pages;
     }
 }
 
-static volatile uint64_t user_sink;
+static uint64_t user_sink;
 
 /* Nothing but user code: what the machine itself makes of it */
 static void user_loop(unsigned n)
@@ -173,7 +173,7 @@ static void user_loop(unsigned n)
             x ^= x << 17;
         }
     }
-    user_sink = x;
+    poke(&user_sink, x);
 }
 
 static const struct {

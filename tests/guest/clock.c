@@ -82,7 +82,7 @@ static void sleeps(void)
     }
 }
 
-static volatile unsigned ticks;
+static volatile sig_atomic_t ticks;
 
 static void on_tick(int sig)
 {
@@ -158,8 +158,8 @@ void test_clock(void)
     time_t now = time(NULL);
     char source[32];
 
-    read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource",
-              source, sizeof(source));
+    read_line("/sys/devices/system/clocksource/clocksource0/"
+              "current_clocksource", source, sizeof(source));
     printf("INFO clocksource %s\n", source);
     if (is_xen_pv()) {
         verdict("clocksource", !strcmp(source, "xen"), "%s", source);

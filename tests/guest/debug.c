@@ -13,13 +13,12 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
-static volatile uint64_t watched;
-static volatile uint64_t counter;
+static uint64_t watched;
+static uint64_t counter;
 
 static __attribute__((noinline)) void landmark(void)
 {
-    __asm__ volatile("nop" ::: "memory");
-    counter++;
+    poke(&counter, counter + 1);
 }
 
 static int traced(void *arg)
@@ -29,7 +28,7 @@ static int traced(void *arg)
     raise(SIGSTOP);
     for (int i = 0; i < 10; i++) {
         landmark();
-        watched = i;
+        poke(&watched, i);
         getppid();
     }
     return counter == 10 ? 0 : 1;
@@ -131,7 +130,7 @@ static bool set_dr(pid_t pid, int n, uint64_t value)
 }
 
 /* @kind: 0 execute, 1 write; @len: 0 one byte, 2 eight bytes */
-static void hardware_breakpoint(const char *name, const volatile void *addr,
+static void hardware_breakpoint(const char *name, const void *addr,
                                 unsigned kind, unsigned len)
 {
     pid_t pid = start();
@@ -157,7 +156,7 @@ static void hardware_breakpoint(const char *name, const volatile void *addr,
         hits += si.si_code == TRAP_HWBKPT && (dr6 & 0xf) == 1;
     }
     set_dr(pid, 7, 0);
-    verdict(name, hits == 10 && finish(pid), "%u of 10 hits, last dr6 %#lx",
+    verdict(name, hits == 10 && finish(pid), "%u of 10 hits, last dr6 0x%lx",
             hits, dr6);
     end(pid);
 }

@@ -197,7 +197,7 @@ static void forked_state(void)
         _exit(child_state(want));
     }
     waitpid(pid, &status, 0);
-    verdict("fork", status == 0, "status %#x", status);
+    verdict("fork", status == 0, "status 0x%x", status);
 }
 
 /* A page fault on the way to or from memory must not lose a register */
@@ -237,5 +237,5 @@ void test_fpu(void)
     forked_state();
     faulting_store();
     __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-    verdict("mxcsr", (mxcsr & 0xffc0) == 0x1f80, "%#x", mxcsr);
+    verdict("mxcsr", (mxcsr & 0xffc0) == 0x1f80, "0x%x", mxcsr);
 }

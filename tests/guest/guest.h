@@ -87,6 +87,30 @@ static inline uint64_t rnd(uint64_t *state)
     return *state * 0x2545f4914f6cdd1dull;
 }
 
+/*
+ * One access that is made, just here and of just that size: the access itself
+ * is what is tested.  Hence volatile.
+ */
+static inline uint64_t peek(const void *p)
+{
+    return *(const volatile uint64_t *)p; /* see above */
+}
+
+static inline void poke(void *p, uint64_t value)
+{
+    *(volatile uint64_t *)p = value; /* see above */
+}
+
+static inline void poke8(void *p, uint8_t value)
+{
+    *(volatile uint8_t *)p = value; /* see above */
+}
+
+static inline uint8_t peek8(const void *p)
+{
+    return *(const volatile uint8_t *)p; /* see above */
+}
+
 /* CLOCK_MONOTONIC in nanoseconds */
 uint64_t now_ns(void);
 

@@ -15,16 +15,14 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-static volatile uint64_t leaked;
-
 static void do_read(void *p)
 {
-    leaked = *(volatile uint64_t *)p;
+    peek(p);
 }
 
 static void do_write(void *p)
 {
-    *(volatile uint64_t *)p = 0x5a5a5a5a5a5a5a5aull;
+    poke(p, 0x5a5a5a5a5a5a5a5aull);
 }
 
 static void do_jump(void *p)
@@ -46,7 +44,7 @@ static void probe(const char *name, uint64_t addr)
         char label[64];
 
         snprintf(label, sizeof(label), "%s-%s", access[i].verb, name);
-        verdict(label, f.sig == SIGSEGV, "%#lx: signal %d instead of SIGSEGV",
+        verdict(label, f.sig == SIGSEGV, "0x%lx: signal %d instead of SIGSEGV",
                 addr, f.sig);
     }
 }
@@ -71,7 +69,7 @@ static void sweep(void)
             }
         }
     }
-    verdict("sweep-upper-half", open == 0, "%u addresses readable, first %#lx",
+    verdict("sweep-upper-half", open == 0, "%u addresses readable, first 0x%lx",
             open, first);
 }
 
@@ -99,7 +97,7 @@ static void own_page_alias(void)
     }
     f = catch_fault(do_write, (void *)(0xffff888000000000ull + pfn * PAGE));
     verdict("own-page-alias", f.sig == SIGSEGV && page[0] == 42,
-            "frame %#lx written through the kernel's mapping", pfn);
+            "frame 0x%lx written through the kernel's mapping", pfn);
     munmap(page, PAGE);
 }
 

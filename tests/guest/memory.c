@@ -93,7 +93,7 @@ static void cow(void)
     cow_area = map(COW_PAGES * PAGE, MAP_PRIVATE);
     fill(cow_area, 1);
     status = in_child(cow_generation, &generations);
-    verdict("cow-tree", status == 0, "status %#x", status);
+    verdict("cow-tree", status == 0, "status 0x%x", status);
     verdict("cow-parent", check(cow_area, 1), "a child's write came through");
     munmap(cow_area, COW_PAGES * PAGE);
 }
@@ -143,12 +143,12 @@ static void cow_concurrent(void)
 
 static void touch_read(void *p)
 {
-    (void)*(volatile uint64_t *)p;
+    peek(p);
 }
 
 static void touch_write(void *p)
 {
-    *(volatile uint64_t *)p = *(volatile uint64_t *)p;
+    poke(p, peek(p));
 }
 
 /* Random rights on random ranges; each page then behaves as the model says */
@@ -192,7 +192,8 @@ static void protect(void)
     for (int i = 0; i < PAGES; i++) {
         lost += area[i * PAGE / 8] != (uint64_t)i * 3 + 1;
     }
-    verdict("mprotect-rights", wrong == 0, "%u probes against the model", wrong);
+    verdict("mprotect-rights", wrong == 0, "%u probes against the model",
+            wrong);
     verdict("mprotect-content", lost == 0, "%u pages changed", lost);
     munmap(area, PAGES * PAGE);
 }
@@ -272,33 +273,33 @@ static void remap(void)
 
 static int shared_child(void *arg)
 {
-    volatile uint64_t *p = arg;
+    uint64_t *p = arg;
 
     for (size_t i = 0; i < 128; i++) {
-        if (p[i * PAGE / 8] != i) {
+        if (peek(p + i * PAGE / 8) != i) {
             return 1;
         }
-        p[i * PAGE / 8] = i * 7;
+        poke(p + i * PAGE / 8, i * 7);
     }
     return 0;
 }
 
 static void shared(void)
 {
-    volatile uint64_t *p = map(128 * PAGE, MAP_SHARED);
+    uint64_t *p = map(128 * PAGE, MAP_SHARED);
     unsigned wrong = 0;
     int status;
 
     for (size_t i = 0; i < 128; i++) {
-        p[i * PAGE / 8] = i;
+        poke(p + i * PAGE / 8, i);
     }
-    status = in_child(shared_child, (void *)p);
+    status = in_child(shared_child, p);
     for (size_t i = 0; i < 128; i++) {
-        wrong += p[i * PAGE / 8] != i * 7;
+        wrong += peek(p + i * PAGE / 8) != i * 7;
     }
-    verdict("shared", status == 0 && wrong == 0, "status %#x, %u pages",
+    verdict("shared", status == 0 && wrong == 0, "status 0x%x, %u pages",
             status, wrong);
-    munmap((void *)p, 128 * PAGE);
+    munmap(p, 128 * PAGE);
 }
 
 static void discard(void)

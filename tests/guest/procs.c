@@ -222,7 +222,7 @@ static void bulk(const char *name, int rd, int wr)
     int status;
 
     waitpid(pid, &status, 0);
-    verdict(name, ok && status == 0, "content differs; status %#x", status);
+    verdict(name, ok && status == 0, "content differs; status 0x%x", status);
     close(rd);
     close(wr);
 }
@@ -276,7 +276,7 @@ static void bulk_tcp(void)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t barrier;
-static volatile unsigned long locked_count;
+static unsigned long locked_count;
 static __thread unsigned long own_count;
 
 static void *count_up(void *arg)
@@ -284,7 +284,7 @@ static void *count_up(void *arg)
     (void)arg;
     for (int i = 0; i < 4000; i++) {
         pthread_mutex_lock(&lock);
-        locked_count++;
+        poke(&locked_count, locked_count + 1);
         if (i % 50 == 0) {
             sched_yield();
         }
@@ -360,7 +360,8 @@ static void events(void)
         int want = i * 13 % 64;
 
         if (write(efd[want], &one, 8) != 8 ||
-            epoll_wait(ep, &ev, 1, 5000) != 1 || ev.data.u32 != (unsigned)want ||
+            epoll_wait(ep, &ev, 1, 5000) != 1 ||
+            ev.data.u32 != (unsigned)want ||
             read(efd[want], &got, 8) != 8 || got != 1) {
             wrong++;
         }
@@ -379,7 +380,7 @@ static int burn(void *arg)
     while (now_ns() < end) {
         n++;
     }
-    *(volatile uint64_t *)arg = n;
+    poke(arg, n);
     return 0;
 }
 

@@ -151,7 +151,7 @@ static void concurrently(const char *name, int (*fn)(void *))
         waitpid(pids[i], &status, 0);
         bad = bad ? bad : status;
     }
-    verdict(name, bad == 0, "a child's wait status is %#x", bad);
+    verdict(name, bad == 0, "a child's wait status is 0x%x", bad);
 }
 
 /* Far call into @sel: 32-bit code that returns its CS and a constant */
@@ -297,7 +297,7 @@ static void fsgsbase(void)
         sched_yield();
         __asm__ volatile(".byte 0xf3, 0x48, 0x0f, 0xae, 0xc8" : "=a"(got));
         __asm__ volatile(".byte 0xf3, 0x48, 0x0f, 0xae, 0xd8" :: "a"(old));
-        verdict("fsgsbase", got == 0x123456789000ull, "%#lx", got);
+        verdict("fsgsbase", got == 0x123456789000ull, "0x%lx", got);
     }
 }
 
@@ -306,7 +306,7 @@ static void selectors(void)
     uint16_t cs, ss;
 
     __asm__ volatile("movw %%cs, %0\n\t movw %%ss, %1" : "=r"(cs), "=r"(ss));
-    verdict("user-selectors", cs == 0x33 && ss == 0x2b, "cs %#x ss %#x",
+    verdict("user-selectors", cs == 0x33 && ss == 0x2b, "cs 0x%x ss 0x%x",
             cs, ss);
 }
 

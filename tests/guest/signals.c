@@ -10,15 +10,15 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-static volatile unsigned nr_signals;
+static volatile sig_atomic_t nr_signals;
 
 static void count(int sig)
 {
     /* something for the FPU, so that its state must be saved as well */
-    volatile double x = nr_signals * 1.5;
+    double x = nr_signals;
 
     (void)sig;
-    (void)x;
+    __asm__ volatile("mulsd %0, %0" : "+x"(x));
     nr_signals++;
 }
 
@@ -95,7 +95,7 @@ static void registers(void)
     }
     setitimer(ITIMER_REAL, &off, NULL);
     verdict("registers", bad == 0 && nr_signals > 10,
-            "check %lu failed; %u signals", bad, nr_signals);
+            "check %lu failed; %d signals", bad, nr_signals);
 }
 
 static void many(void)
@@ -107,11 +107,11 @@ static void many(void)
     for (int i = 0; i < 20000; i++) {
         raise(SIGUSR1);
     }
-    verdict("many", nr_signals == 20000, "%u of 20000", nr_signals);
+    verdict("many", nr_signals == 20000, "%d of 20000", nr_signals);
 }
 
 static char *alt_low, *alt_high;
-static volatile bool on_alt;
+static volatile sig_atomic_t on_alt;
 static sigjmp_buf overflow_jmp;
 
 static void on_overflow(int sig)
@@ -125,10 +125,10 @@ static void on_overflow(int sig)
 
 static int overflow(int depth)
 {
-    volatile char buf[512];
+    char buf[512];
 
-    buf[0] = depth;
-    return depth > 0 ? overflow(depth + 1) + buf[0] : buf[0];
+    poke8(buf, depth);
+    return depth > 0 ? overflow(depth + 1) + peek8(buf) : buf[0];
 }
 
 /* The stack grows to its limit; the fault beyond it is handled elsewhere */
@@ -150,7 +150,7 @@ static void stack_overflow(void)
     signal(SIGSEGV, SIG_DFL);
 }
 
-static volatile unsigned depth, deepest;
+static volatile sig_atomic_t depth, deepest;
 
 static void nest(int sig)
 {
@@ -168,7 +168,7 @@ static void nested(void)
 
     sigaction(SIGUSR2, &sa, NULL);
     raise(SIGUSR2);
-    verdict("nested", deepest == 50 && depth == 0, "depth %u", deepest);
+    verdict("nested", deepest == 50 && depth == 0, "depth %d", deepest);
 }
 
 static int pong(void *arg)
@@ -211,23 +211,26 @@ static void ping_pong(void)
 
 static int spin(void *arg)
 {
-    while (arg) {
-        __asm__ volatile("" ::: "memory");
-    }
+    uint64_t go_on;
+
+    do {
+        go_on = peek(arg);
+    } while (go_on);
     return 0;
 }
 
 /* A process that makes no system call is still ours to end */
 static void kill_spinner(void)
 {
-    pid_t child = spawn(spin, (void *)1);
+    uint64_t forever = 1;
+    pid_t child = spawn(spin, &forever);
     int status;
 
     usleep(50000);
     kill(child, SIGKILL);
     waitpid(child, &status, 0);
     verdict("kill-spinner", WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-            "status %#x", status);
+            "status 0x%x", status);
 }
 
 static void interrupted_call(void)

@@ -204,7 +204,7 @@ static void sweep(const char *name, bool code)
         }
     }
     verdict(name, wrong == 0 && landed > 0 && alive(),
-            "%u selectors went wrong, first %#x; %u landed",
+            "%u selectors went wrong, first 0x%x; %u landed",
             wrong, first, landed);
     munmap(land, PAGE);
 }
@@ -232,7 +232,7 @@ static void bad_flags(void)
                      : "=r"(flags) :: "memory", "cc");
     /* IF stays on, IOPL, NT and VM stay off */
     verdict("flags", (flags & (1 << 9)) && !(flags & (3 << 12)) &&
-            !(flags & (1 << 14)) && !(flags & (1 << 17)), "%#lx", flags);
+            !(flags & (1 << 14)) && !(flags & (1 << 17)), "0x%lx", flags);
 }
 
 void test_sigreturn(void)

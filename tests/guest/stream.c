@@ -42,7 +42,7 @@ static uint32_t crc32(uint32_t crc, const void *buf, size_t len)
  */
 int cmd_source(int argc, char **argv)
 {
-    uint64_t left = argc > 1 ? strtoull(argv[1], NULL, 0) : 1 << 20;
+    uint64_t left = argc > 1 ? atoll(argv[1]) : 1 << 20;
     uint64_t seed = 0x5eed, nr = 0;
     uint32_t sum = 0;
     static char buf[LINE * 64];
@@ -87,7 +87,7 @@ int cmd_source(int argc, char **argv)
  */
 int cmd_sink(int argc, char **argv)
 {
-    uint64_t want = argc > 1 ? strtoull(argv[1], NULL, 0) : 1 << 16, got = 0;
+    uint64_t want = argc > 1 ? atoll(argv[1]) : 1 << 16, got = 0;
     uint32_t sum = 0;
     struct termios old, raw;
     bool tty = tcgetattr(0, &old) == 0;

@@ -16,7 +16,8 @@
     static void do_##name(void *arg) \
     { \
         (void)arg; \
-        __asm__ volatile(text ::: "rax", "rcx", "rdx", "rbx", "memory", "cc"); \
+        __asm__ volatile(text \
+                         : : : "rax", "rcx", "rdx", "rbx", "memory", "cc"); \
     }
 
 STUB(int3, "int3")
@@ -134,8 +135,8 @@ static void run_rows(void)
         verdict(r->name,
                 f.sig == r->sig && (r->code == ANY || f.code == r->code) &&
                 vector == r->vector && (r->error == ANY || error == r->error),
-                "got signal %d code %d vector %d error %#x, "
-                "expected %d %d %d %#x", f.sig, f.code, vector, error,
+                "got signal %d code %d vector %d error 0x%x, "
+                "expected %d %d %d 0x%x", f.sig, f.code, vector, error,
                 r->sig, r->code, r->vector, r->error);
     }
 }
@@ -155,24 +156,24 @@ static void saved_rip(void)
     code[1] = 0xc3;
     f = catch_fault((void (*)(void *))(uintptr_t)code, NULL);
     verdict("rip-after-int3", f.regs[REG_RIP] == (greg_t)(uintptr_t)code + 1,
-            "%#llx, code at %p", f.regs[REG_RIP], code);
+            "0x%llx, code at %p", f.regs[REG_RIP], code);
     code[0] = 0x0f;
     code[1] = 0x0b;
     f = catch_fault((void (*)(void *))(uintptr_t)code, NULL);
     verdict("rip-at-ud2", f.regs[REG_RIP] == (greg_t)(uintptr_t)code &&
-            f.addr == (uintptr_t)code, "%#llx, code at %p",
+            f.addr == (uintptr_t)code, "0x%llx, code at %p",
             f.regs[REG_RIP], code);
     munmap(code, PAGE);
 }
 
 static void load(void *p)
 {
-    (void)*(volatile char *)p;
+    peek8(p);
 }
 
 static void store(void *p)
 {
-    *(volatile char *)p = 1;
+    poke8(p, 1);
 }
 
 static void call(void *p)
@@ -224,8 +225,8 @@ static void page_faults(void)
                 f.regs[REG_TRAPNO] == 14 &&
                 f.regs[REG_ERR] == cases[i].error &&
                 f.regs[REG_CR2] == (greg_t)(uintptr_t)cases[i].at,
-                "signal %d code %d address %#lx vector %lld error %#llx "
-                "cr2 %#llx, expected code %d address %p error %#x",
+                "signal %d code %d address 0x%lx vector %lld error 0x%llx "
+                "cr2 0x%llx, expected code %d address %p error 0x%x",
                 f.sig, f.code, f.addr, f.regs[REG_TRAPNO], f.regs[REG_ERR],
                 f.regs[REG_CR2], cases[i].code, cases[i].at, cases[i].error);
     }
@@ -257,11 +258,11 @@ static void syscall_flags(void)
                          : "r"(flags[i].flag), "0"((long)SYS_getppid)
                          : "rcx", "r11", "memory", "cc");
         verdict(flags[i].name, ret == getppid() && (after & flags[i].flag),
-                "result %ld, flags afterwards %#lx", ret, after);
+                "result %ld, flags afterwards 0x%lx", ret, after);
     }
 }
 
-static volatile unsigned nr_steps;
+static volatile sig_atomic_t nr_steps;
 
 static void on_step(int sig)
 {
@@ -288,7 +289,7 @@ static void self_step(void)
     sigaction(SIGTRAP, &old, NULL);
     /* eight instructions follow the first popfq; the system call is one */
     verdict("self-step", ret == getppid() && nr_steps >= 7 && nr_steps <= 9,
-            "%u steps, result %ld", nr_steps, ret);
+            "%d steps, result %ld", nr_steps, ret);
 }
 
 /* System calls from 64-bit code by int 0x80 have the 32-bit numbers */

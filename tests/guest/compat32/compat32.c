@@ -81,6 +81,17 @@ __asm__(
     "leave_call\n"
 );
 
+/* Accesses that are made just as written: hence volatile */
+static u32 peek(u32 addr)
+{
+    return *(volatile u32 *)addr; /* see above */
+}
+
+static void poke(u32 addr, u32 value)
+{
+    *(volatile u32 *)addr = value; /* see above */
+}
+
 static int sys(u32 nr, u32 a, u32 b, u32 c)
 {
     struct call call = { nr, { a, b, c, 0, 0, 0 } };
@@ -177,7 +188,7 @@ static int use_entry(void *arg)
     if ((u32)p > -4096u) {
         return 2;
     }
-    *(volatile u32 *)(p + 4096) = 7;
+    poke(p + 4096, 7);
     if (sys(NR_MUNMAP, p, 8192, 0) != 0) {
         return 3;
     }
@@ -210,22 +221,22 @@ static void try_entry(const char *name, entry *enter)
     verdict(name, status == 0, status);
 }
 
-static volatile u32 handled, handled_sig;
+static u32 handled, handled_sig;
 
 static void handler(int sig)
 {
-    handled++;
-    handled_sig = sig;
+    poke((u32)&handled, handled + 1);
+    poke((u32)&handled_sig, sig);
 }
 
 struct sigaction32 {
     void (*handler)(int);
     u32 flags;
-    void (*restorer)(void);
+    entry *restorer;
     u32 mask[2];
 };
 
-void restorer(void);
+entry restorer;
 __asm__(".globl restorer\nrestorer: pop %eax\n mov $119, %eax\n int $0x80\n");
 
 static void signals(void)
@@ -250,7 +261,7 @@ static void signals(void)
 
 static int read_at(void *p)
 {
-    return *(volatile u32 *)p;
+    return peek((u32)p);
 }
 
 static int do_ud2(void *arg)
@@ -271,7 +282,7 @@ static int do_into(void *arg)
 {
     (void)arg;
     __asm__ volatile("movb $0x7f, %%al\n\t addb $1, %%al\n\t into"
-                     ::: "eax", "cc");
+                     : : : "eax", "cc");
     return 0;
 }
 
@@ -303,7 +314,7 @@ static int do_div(void *arg)
 {
     (void)arg;
     __asm__ volatile("xor %%ecx, %%ecx\n\t xor %%edx, %%edx\n\t div %%ecx"
-                     ::: "eax", "ecx", "edx", "cc");
+                     : : : "eax", "ecx", "edx", "cc");
     return 0;
 }
 
@@ -464,8 +475,10 @@ __attribute__((used)) void start_c(u32 *stack)
     if (argc > 1) {
         sys(NR_EXIT, 42, 0, 0);
     }
-    while (*p++) {
+    while (*p) {
+        p++;
     }
+    p++;
     for (; p[0]; p += 2) {
         if (p[0] == 32) {               /* AT_SYSINFO */
             vdso_entry = p[1];
