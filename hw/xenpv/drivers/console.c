@@ -93,7 +93,7 @@ struct XenConsole {
  */
 static bool chr_writable(XenConsole *con)
 {
-    Chardev *chr = qemu_chr_fe_get_driver(&con->chr);
+    Chardev *chr = con->chr.chr;
     ChardevClass *cc = CHARDEV_GET_CLASS(chr);
     GSource *source = NULL;
     bool writable;
@@ -433,7 +433,7 @@ static bool console_event(XenPvDevice *dev, void *opaque)
 static bool console_advertise(XenPvDevice *dev, Error **errp)
 {
     XenConsole *con = XEN_CONSOLE(dev);
-    Chardev *chr = qemu_chr_fe_get_driver(&con->chr);
+    Chardev *chr = con->chr.chr;
     const char *tty;
 
     if (!xenpv_dev_publish(dev, errp, "protocol", "vt100") ||
