@@ -59,7 +59,7 @@
 
 /* Monitor block: fixed offsets */
 #define XENPV_OFF_IMAGE         0x000000
-#define XENPV_IMAGE_MAX         0x080000
+#define XENPV_MON_IMAGE_MAX         0x080000
 #define XENPV_OFF_SHARED        0x080000    /* struct xenpv_mon_shared */
 #define XENPV_OFF_PORTS         0x090000    /* struct xenpv_mon_port[] */
 #define XENPV_OFF_SHARED_INFO   0x0a0000    /* Xen's struct shared_info */
@@ -79,8 +79,11 @@
 #define XENPV_PERCPU_OFF_TSS    0x03000     /* TSS, then the entry stub */
 #define XENPV_PERCPU_OFF_ZERO   0x04000     /* GDT pages with no frame */
 #define XENPV_PERCPU_OFF_IST    0x05000     /* 3 stacks of a page: NMI, DF, MC */
-#define XENPV_PERCPU_OFF_STACK  0x08000     /* 32 KiB, vCPU state at the top */
-#define XENPV_PERCPU_STACK_SIZE 0x8000
+#define XENPV_PERCPU_OFF_STACK  0x08000     /* 24 KiB, up to OFF_VCPU */
+#define XENPV_PERCPU_OFF_VCPU   0x0e000     /* initial stack pointer */
+
+/* Its code segment, for the start */
+#define XENPV_MONITOR_CS        0xe008
 
 #define XENPV_WIN_GDT           0x00000     /* 16 pages */
 #define XENPV_WIN_LDT           0x10000     /* 16 pages */
@@ -103,11 +106,14 @@
  *               with one exchange and puts them into vcpu_info.  So QEMU need
  *               not know where the guest keeps its vcpu_info.
  * @resync: set by QEMU when the clock was stopped or moved
+ * @polling: this vCPU sleeps in SCHEDOP_poll and wants to be told of masked
+ *           ports too; written by the monitor
  */
 struct xenpv_mon_kick {
     uint64_t pending_sel;
     uint32_t resync;
-    uint32_t pad[13];
+    uint32_t polling;
+    uint32_t pad[12];
 };
 
 /* Frame types, one byte for each mfn of guest RAM, from shared.types_off */

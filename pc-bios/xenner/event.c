@@ -1,0 +1,176 @@
+/*
+ * Event channels, two-level: the part that never leaves the VM.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * QEMU owns the ports and everything interdomain.  IPIs, the timer and
+ * unmask are done here.  Telling a vCPU of a port goes through three bits in
+ * a fixed order: pending, selector, upcall.  Whoever sets the first and finds
+ * the port unmasked sets the others; whoever unmasks looks at pending after.
+ */
+#include "monitor.h"
+
+static bool test_and_set(unsigned long *map, unsigned bit)
+{
+    unsigned long m = 1ul << (bit & 63);
+
+    return __atomic_fetch_or(&map[bit / 64], m, __ATOMIC_SEQ_CST) & m;
+}
+
+static bool test(const unsigned long *map, unsigned bit)
+{
+    return __atomic_load_n(&map[bit / 64], __ATOMIC_SEQ_CST) >>
+           (bit & 63) & 1;
+}
+
+static void tell(uint32_t port)
+{
+    struct vcpu *v = vcpus[PORTS[port].vcpu % XENPV_MAX_VCPUS];
+
+    if (!v || test_and_set(&v->info->evtchn_pending_sel, port / 64)) {
+        return;
+    }
+    __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+    if (v != current()) {
+        apic_ipi(SHARED->apic_id[v->id], XENPV_VECTOR_EVENT);
+    }
+}
+
+void set_port_pending(uint32_t port)
+{
+    if (!test_and_set(SHARED_INFO->evtchn_pending, port) &&
+        !test(SHARED_INFO->evtchn_mask, port)) {
+        tell(port);
+    }
+}
+
+void raise_virq(struct vcpu *v, unsigned virq)
+{
+    uint32_t port = v->virq_port[virq];
+
+    if (port && PORTS[port].type == XENPV_PORT_VIRQ) {
+        set_port_pending(port);
+    }
+}
+
+/* QEMU has set pending bits and says in which words */
+void take_kick(struct vcpu *v)
+{
+    struct xenpv_mon_kick *k = &SHARED->kick[v->id];
+    uint64_t sel = __atomic_exchange_n(&k->pending_sel, 0, __ATOMIC_SEQ_CST);
+
+    if (sel) {
+        __atomic_fetch_or(&v->info->evtchn_pending_sel, sel,
+                          __ATOMIC_SEQ_CST);
+        __atomic_store_n(&v->info->evtchn_upcall_pending, 1,
+                         __ATOMIC_SEQ_CST);
+    }
+    if (__atomic_exchange_n(&k->resync, 0, __ATOMIC_SEQ_CST)) {
+        time_resync(v, true);
+    }
+}
+
+bool event_due(const struct vcpu *v)
+{
+    return *(volatile uint8_t *)&v->info->evtchn_upcall_pending;
+}
+
+static long send(uint64_t arg)
+{
+    struct evtchn_send s;
+
+    if (copy_from_guest(&s, arg, sizeof(s))) {
+        return -XEN_EFAULT;
+    }
+    if (s.port >= XENPV_NR_PORTS) {
+        return -XEN_EINVAL;
+    }
+    switch (PORTS[s.port].type) {
+    case XENPV_PORT_INTERDOMAIN:
+        outl(XENPV_PORT_SEND, s.port);
+        return 0;
+    case XENPV_PORT_IPI:
+        set_port_pending(s.port);
+        return 0;
+    case XENPV_PORT_UNBOUND:
+        return 0;               /* nobody listens yet */
+    default:
+        return -XEN_EINVAL;
+    }
+}
+
+static long unmask(uint64_t arg)
+{
+    struct evtchn_unmask u;
+
+    if (copy_from_guest(&u, arg, sizeof(u))) {
+        return -XEN_EFAULT;
+    }
+    if (u.port >= XENPV_NR_PORTS) {
+        return -XEN_EINVAL;
+    }
+    __atomic_fetch_and(&SHARED_INFO->evtchn_mask[u.port / 64],
+                       ~(1ul << (u.port & 63)), __ATOMIC_SEQ_CST);
+    if (test(SHARED_INFO->evtchn_pending, u.port)) {
+        tell(u.port);
+    }
+    return 0;
+}
+
+/* What QEMU is asked: the size of each operation's structure */
+static const uint8_t forwarded[] = {
+    [EVTCHNOP_bind_interdomain] = sizeof(struct evtchn_bind_interdomain),
+    [EVTCHNOP_bind_virq] = sizeof(struct evtchn_bind_virq),
+    [EVTCHNOP_bind_pirq] = sizeof(struct evtchn_bind_pirq),
+    [EVTCHNOP_close] = sizeof(struct evtchn_close),
+    [EVTCHNOP_status] = sizeof(struct evtchn_status),
+    [EVTCHNOP_alloc_unbound] = sizeof(struct evtchn_alloc_unbound),
+    [EVTCHNOP_bind_ipi] = sizeof(struct evtchn_bind_ipi),
+    [EVTCHNOP_bind_vcpu] = sizeof(struct evtchn_bind_vcpu),
+    [EVTCHNOP_reset] = sizeof(struct evtchn_reset),
+    [EVTCHNOP_set_priority] = sizeof(struct evtchn_set_priority),
+};
+
+static void note_virq(const struct evtchn_bind_virq *b)
+{
+    if (b->virq < NR_VIRQS && b->vcpu < XENPV_MAX_VCPUS && vcpus[b->vcpu] &&
+        b->port < XENPV_NR_PORTS) {
+        vcpus[b->vcpu]->virq_port[b->virq] = b->port;
+    }
+}
+
+static long forward(uint64_t op, uint64_t arg)
+{
+    struct xenpv_mailbox *m = mailbox();
+    unsigned size = op < ARRAY_SIZE(forwarded) ? forwarded[op] : 0;
+    long ret;
+
+    if (!size) {
+        return -XEN_ENOSYS;
+    }
+    if (copy_from_guest(m->data, arg, size)) {
+        return -XEN_EFAULT;
+    }
+    m->len = size;
+    ret = call_qemu(XENPV_CALL_EVTCHN, op, NULL);
+    if (ret) {
+        return ret;
+    }
+    if (op == EVTCHNOP_bind_virq) {
+        note_virq((const void *)m->data);
+    }
+    return copy_to_guest(arg, m->data, size);
+}
+
+long hc_event_channel_op(struct vcpu *v, uint64_t op, uint64_t arg)
+{
+    (void)v;
+    switch (op) {
+    case EVTCHNOP_send:
+        return send(arg);
+    case EVTCHNOP_unmask:
+        return unmask(arg);
+    default:
+        return forward(op, arg);
+    }
+}

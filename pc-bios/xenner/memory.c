@@ -1,0 +1,257 @@
+/*
+ * Memory: what there is, ballooning, the grant table's frames.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "monitor.h"
+
+static uint64_t nr_free;        /* frames the guest has given back */
+static uint64_t free_cursor;    /* where to look for the next one */
+
+struct e820_entry {
+    uint64_t address;
+    uint64_t size;
+    uint32_t type;
+} __attribute__((packed));
+
+static long memory_map(uint64_t arg)
+{
+    struct xen_memory_map map;
+    struct e820_entry ram = { 0, SHARED->max_pages << PAGE_SHIFT, 1 };
+
+    if (copy_from_guest(&map, arg, sizeof(map))) {
+        return -XEN_EFAULT;
+    }
+    if (!map.nr_entries) {
+        return -XEN_EINVAL;
+    }
+    map.nr_entries = 1;
+    if (copy_to_guest((uintptr_t)map.buffer.p, &ram, sizeof(ram))) {
+        return -XEN_EFAULT;
+    }
+    return copy_to_guest(arg, &map, sizeof(map));
+}
+
+static long machphys_mapping(uint64_t arg)
+{
+    struct xen_machphys_mapping m = {
+        .v_start = XENPV_M2P_VA,
+        .v_end = XENPV_M2P_VA + SHARED->max_mfn * 8,
+        .max_mfn = SHARED->max_mfn - 1,
+    };
+
+    return copy_to_guest(arg, &m, sizeof(m));
+}
+
+static bool take_free_frame(uint64_t *mfn)
+{
+    uint64_t n;
+
+    for (n = 0; nr_free && n < SHARED->max_mfn; n++) {
+        if (free_cursor >= SHARED->max_mfn) {
+            free_cursor = 0;
+        }
+        if (frame_types()[free_cursor] & XENPV_FRAME_FREE) {
+            *mfn = free_cursor++;
+            frame_types()[*mfn] = 0;
+            nr_free--;
+            memset(direct(*mfn << PAGE_SHIFT), 0, PAGE_SIZE);
+            return true;
+        }
+        free_cursor++;
+    }
+    return false;
+}
+
+static void flush_discards(struct xenpv_mailbox *m)
+{
+    if (m->len) {
+        call_qemu(XENPV_CALL_DISCARD, 0, NULL);
+    }
+    m->len = 0;
+}
+
+static bool give_back(uint64_t mfn)
+{
+    struct xenpv_mailbox *m = mailbox();
+
+    if (!mfn_is_ram(mfn) || (frame_types()[mfn] & XENPV_FRAME_FREE)) {
+        return false;
+    }
+    m2p()[mfn] = ~0ull;
+    frame_types()[mfn] = XENPV_FRAME_FREE;
+    nr_free++;
+    memcpy(m->data + m->len, &mfn, sizeof(mfn));
+    m->len += sizeof(mfn);
+    if (m->len == sizeof(m->data) / sizeof(mfn) * sizeof(mfn)) {
+        flush_discards(m);
+    }
+    return true;
+}
+
+/* Extents of one page, as every guest uses them; returns how many were done */
+static long decrease(const struct xen_memory_reservation *r)
+{
+    uint64_t list = (uintptr_t)r->extent_start.p, i, mfn;
+
+    mailbox()->len = 0;
+    for (i = 0; i < r->nr_extents; i++) {
+        if (copy_from_guest(&mfn, list + i * 8, 8) || !give_back(mfn)) {
+            break;
+        }
+    }
+    flush_discards(mailbox());
+    return i;
+}
+
+static long populate(const struct xen_memory_reservation *r, bool by_pfn)
+{
+    uint64_t list = (uintptr_t)r->extent_start.p, i, mfn, pfn = ~0ull;
+
+    for (i = 0; i < r->nr_extents; i++) {
+        if (by_pfn && copy_from_guest(&pfn, list + i * 8, 8)) {
+            break;
+        }
+        if (!take_free_frame(&mfn)) {
+            break;
+        }
+        m2p()[mfn] = pfn;
+        if (list && copy_to_guest(list + i * 8, &mfn, 8)) {
+            break;
+        }
+    }
+    return i;
+}
+
+static long reservation(uint64_t cmd, uint64_t arg)
+{
+    struct xen_memory_reservation r;
+
+    if (copy_from_guest(&r, arg, sizeof(r))) {
+        return -XEN_EFAULT;
+    }
+    if (r.extent_order) {
+        return 0;               /* none of the extents was done */
+    }
+    switch (cmd) {
+    case XENMEM_decrease_reservation:
+        return decrease(&r);
+    case XENMEM_populate_physmap:
+        return populate(&r, true);
+    default:
+        return populate(&r, false);
+    }
+}
+
+long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
+{
+    (void)v;
+    switch (cmd) {
+    case XENMEM_increase_reservation:
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap:
+        return reservation(cmd, arg);
+    case XENMEM_maximum_ram_page:
+        return SHARED->max_mfn - 1;
+    case XENMEM_current_reservation:
+        return SHARED->max_pages - nr_free;
+    case XENMEM_maximum_reservation:
+        return SHARED->max_pages;
+    case XENMEM_maximum_gpfn:
+        return SHARED->max_pages - 1;
+    case XENMEM_memory_map:
+        return memory_map(arg);
+    case XENMEM_machphys_mapping:
+        return machphys_mapping(arg);
+    default:
+        return -XEN_ENOSYS;
+    }
+}
+
+/* ---- grant table -------------------------------------------------------------- */
+
+static long query_size(uint64_t arg)
+{
+    struct gnttab_query_size q;
+
+    if (copy_from_guest(&q, arg, sizeof(q))) {
+        return -XEN_EFAULT;
+    }
+    q.nr_frames = SHARED->grant_frames;
+    q.max_nr_frames = XENPV_GRANT_FRAMES;
+    q.status = GNTST_okay;
+    return copy_to_guest(arg, &q, sizeof(q));
+}
+
+static long setup_table(uint64_t arg)
+{
+    struct gnttab_setup_table s;
+    uint64_t mfn = (SHARED->block_gpa + XENPV_OFF_GRANT) >> PAGE_SHIFT;
+    uint32_t i;
+
+    if (copy_from_guest(&s, arg, sizeof(s))) {
+        return -XEN_EFAULT;
+    }
+    s.status = GNTST_okay;
+    if (s.dom != DOMID_SELF && s.dom != 1) {
+        s.status = GNTST_bad_domain;
+    } else if (s.nr_frames > XENPV_GRANT_FRAMES) {
+        s.status = GNTST_general_error;
+    }
+    for (i = 0; s.status == GNTST_okay && i < s.nr_frames; i++, mfn++) {
+        if (copy_to_guest((uintptr_t)s.frame_list.p + i * 8, &mfn, 8)) {
+            s.status = GNTST_bad_virt_addr;
+        }
+    }
+    if (s.status == GNTST_okay && s.nr_frames > SHARED->grant_frames) {
+        SHARED->grant_frames = s.nr_frames;
+    }
+    return copy_to_guest(arg, &s, sizeof(s));
+}
+
+static long set_version(uint64_t arg)
+{
+    struct gnttab_set_version s;
+    long ret = 0;
+
+    if (copy_from_guest(&s, arg, sizeof(s))) {
+        return -XEN_EFAULT;
+    }
+    if (s.version != 1) {
+        ret = -XEN_ENOSYS;
+    }
+    s.version = 1;
+    return copy_to_guest(arg, &s, sizeof(s)) ? -XEN_EFAULT : ret;
+}
+
+static long get_version(uint64_t arg)
+{
+    struct gnttab_get_version g;
+
+    if (copy_from_guest(&g, arg, sizeof(g))) {
+        return -XEN_EFAULT;
+    }
+    g.version = 1;
+    return copy_to_guest(arg, &g, sizeof(g));
+}
+
+long hc_grant_table_op(struct vcpu *v, uint64_t cmd, uint64_t arg,
+                       uint64_t count)
+{
+    (void)v;
+    if (!count) {
+        return 0;
+    }
+    switch (cmd) {
+    case GNTTABOP_query_size:
+        return query_size(arg);
+    case GNTTABOP_setup_table:
+        return setup_table(arg);
+    case GNTTABOP_set_version:
+        return set_version(arg);
+    case GNTTABOP_get_version:
+        return get_version(arg);
+    default:
+        return -XEN_ENOSYS;     /* mapping is for back ends */
+    }
+}

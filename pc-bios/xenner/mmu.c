@@ -1,0 +1,470 @@
+/*
+ * Page tables: updates, base pointers, flushes, write access to tables.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Page tables hold what the guest wrote, with two exceptions.  The top-level
+ * slots of the hole are the monitor's.  And where the guest kernel runs in
+ * ring 1 on one page table with its processes, its half of the top level has
+ * no U bit, which hides it from them as on bare metal.
+ *
+ * The guest maps its page tables read-only, because Xen insists, and writes
+ * to them all the same, because Xen emulates that.  Here the first such
+ * write makes the mapping writable: one fault for each table, then none.  To
+ * tell these faults from the guest's own there is one byte of type for each
+ * frame.
+ */
+#include "monitor.h"
+
+#define FRAME_TABLE (XENPV_FRAME_L1 | XENPV_FRAME_L2 | XENPV_FRAME_L3 | \
+                     XENPV_FRAME_L4)
+
+static bool one_cr3(void)
+{
+    return !(SHARED->guest_flags & XENPV_GUEST_STRICT);
+}
+
+static uint64_t *table(uint64_t entry)
+{
+    return direct(entry & PTE_ADDR);
+}
+
+static uint64_t entry_mfn(uint64_t entry)
+{
+    return (entry & PTE_ADDR) >> PAGE_SHIFT;
+}
+
+static bool is_table(uint64_t entry)
+{
+    return (entry & PTE_P) && !(entry & PTE_PS) && mfn_is_ram(entry_mfn(entry));
+}
+
+/* May a page table entry name this frame? */
+static bool target_ok(uint64_t entry)
+{
+    uint64_t off = (entry & PTE_ADDR) - SHARED->block_gpa;
+
+    return mfn_is_ram(entry_mfn(entry)) || off == XENPV_OFF_SHARED_INFO ||
+           (off >= XENPV_OFF_GRANT &&
+            off < XENPV_OFF_GRANT + XENPV_GRANT_FRAMES * PAGE_SIZE);
+}
+
+/* ---- walking ------------------------------------------------------------- */
+
+static unsigned va_index(uint64_t va, unsigned level)
+{
+    return (va >> (PAGE_SHIFT + 9 * (level - 1))) & 511;
+}
+
+/*
+ * The entry that maps @va and its level, 1 to 3; NULL if there is none.
+ * @rights is the AND of all entries on the way.
+ */
+static uint64_t *walk(struct vcpu *v, uint64_t va, unsigned *level,
+                      uint64_t *rights)
+{
+    uint64_t entry = v->kernel_cr3 | PTE_P;
+    unsigned n;
+
+    *rights = ~0ull;
+    for (n = 4; n >= 1; n--) {
+        uint64_t *p = &table(entry)[va_index(va, n)];
+
+        entry = *(volatile uint64_t *)p;
+        *rights &= entry;
+        if (n == 1 || (n < 4 && (entry & PTE_P) && (entry & PTE_PS))) {
+            *level = n;
+            return p;
+        }
+        if (!is_table(entry)) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr)
+{
+    uint64_t rights, mask;
+    unsigned level;
+    uint64_t *p;
+
+    if (!guest_range_ok(va, 1)) {
+        return false;
+    }
+    p = walk(v, va, &level, &rights);
+    if (!p || !(*p & PTE_P) || !mfn_is_ram(entry_mfn(*p))) {
+        return false;
+    }
+    mask = (PAGE_SIZE << (9 * (level - 1))) - 1;
+    *maddr = (*p & PTE_ADDR & ~mask) | (va & mask);
+    return true;
+}
+
+/*
+ * The guest kernel wrote to a present, read-only page.  True if it is one of
+ * its page tables: try again.
+ */
+bool fixup_write_fault(struct vcpu *v, uint64_t address)
+{
+    uint64_t rights;
+    unsigned level;
+    uint64_t *p;
+
+    if (address < HYPERVISOR_VIRT_END &&
+        (address >= XENPV_M2P_VA ||
+         (SHARED->guest_flags & XENPV_GUEST_LINUX))) {
+        /* Linux keeps its tables in its own half; below is copy-on-write */
+        return false;
+    }
+    p = walk(v, address, &level, &rights);
+    if (!p || level != 1 || !(rights & PTE_P) || !mfn_is_ram(entry_mfn(*p))) {
+        return false;
+    }
+    if (rights & PTE_RW) {
+        invlpg(address);        /* was changed under the processor's feet */
+        return true;
+    }
+    if (!(frame_types()[entry_mfn(*p)] &
+          (XENPV_FRAME_L1 | XENPV_FRAME_L2 | XENPV_FRAME_L3))) {
+        return false;
+    }
+    __atomic_or_fetch(p, PTE_RW, __ATOMIC_SEQ_CST);
+    invlpg(address);
+    return (rights | *p) & PTE_RW;
+}
+
+/* ---- types and the top level ---------------------------------------------- */
+
+static void mark_below(uint64_t entry, unsigned level)
+{
+    uint8_t *type = &frame_types()[entry_mfn(entry)];
+    uint8_t bit = 1u << (level - 1);
+    unsigned i;
+
+    if (*type & bit) {
+        return;                 /* and all below it already */
+    }
+    *type |= bit;
+    if (level > 1) {
+        uint64_t *t = table(entry);
+
+        for (i = 0; i < 512; i++) {
+            if (is_table(t[i])) {
+                mark_below(t[i], level - 1);
+            }
+        }
+    }
+}
+
+static void prepare_top_level(uint64_t mfn)
+{
+    uint64_t *l4 = direct(mfn << PAGE_SHIFT);
+    const uint64_t *hole = direct(SHARED->boot_cr3);
+    unsigned i;
+
+    for (i = XENPV_HOLE_FIRST_SLOT; i <= XENPV_HOLE_LAST_SLOT; i++) {
+        l4[i] = hole[i];
+    }
+    if (one_cr3()) {
+        for (; i < 512; i++) {
+            if (l4[i] & PTE_US) {
+                l4[i] &= ~PTE_US;
+            }
+        }
+    }
+}
+
+static void pin(uint64_t mfn, unsigned level)
+{
+    uint64_t entry = mfn << PAGE_SHIFT | PTE_P;
+    uint64_t *l4 = table(entry);
+    unsigned i;
+
+    if (level < 4) {
+        mark_below(entry, level);
+        return;
+    }
+    prepare_top_level(mfn);
+    frame_types()[mfn] |= XENPV_FRAME_L4;
+    for (i = 0; i < 512; i++) {
+        if (is_table(l4[i])) {
+            mark_below(l4[i], 3);
+        }
+    }
+}
+
+long load_kernel_cr3(struct vcpu *v, uint64_t mfn)
+{
+    if (!mfn_is_ram(mfn)) {
+        return -XEN_EINVAL;
+    }
+    /*
+     * Fill the hole before the table is loaded: without it the next
+     * instruction of the monitor is gone.
+     */
+    if (!(frame_types()[mfn] & XENPV_FRAME_L4) ||
+        !(SHARED->guest_flags & XENPV_GUEST_LINUX)) {
+        prepare_top_level(mfn);
+    }
+    v->kernel_cr3 = mfn << PAGE_SHIFT;
+    write_cr3(v->kernel_cr3);
+    return 0;
+}
+
+static long load_user_cr3(struct vcpu *v, uint64_t mfn)
+{
+    if (mfn && !mfn_is_ram(mfn)) {
+        return -XEN_EINVAL;
+    }
+    if (mfn && !one_cr3()) {
+        prepare_top_level(mfn);
+    }
+    v->user_cr3 = mfn << PAGE_SHIFT;
+    return 0;
+}
+
+/* QEMU has made the first tables and typed them, but knows no hole */
+void mmu_init(void)
+{
+    prepare_top_level(SHARED->start_cr3 >> PAGE_SHIFT);
+}
+
+/* ---- updates ---------------------------------------------------------------- */
+
+static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
+{
+    uint64_t mfn = maddr >> PAGE_SHIFT;
+    uint64_t *p = direct(maddr & ~7ull);
+    uint8_t type;
+
+    if (!mfn_is_ram(mfn) || ((val & PTE_P) && !target_ok(val))) {
+        return -XEN_EINVAL;
+    }
+    type = frame_types()[mfn];
+    if (type & XENPV_FRAME_L4) {
+        unsigned slot = (maddr & ~PAGE_MASK) >> 3;
+
+        if (slot >= XENPV_HOLE_FIRST_SLOT && slot <= XENPV_HOLE_LAST_SLOT) {
+            return val ? -XEN_EINVAL : 0;
+        }
+        if (slot > XENPV_HOLE_LAST_SLOT && one_cr3()) {
+            val &= ~PTE_US;
+        }
+    }
+    if ((type & (XENPV_FRAME_L2 | XENPV_FRAME_L3 | XENPV_FRAME_L4)) &&
+        is_table(val)) {
+        mark_below(val, type & XENPV_FRAME_L4 ? 3 :
+                   type & XENPV_FRAME_L3 ? 2 : 1);
+    }
+    if (preserve_ad) {
+        uint64_t old = *(volatile uint64_t *)p;
+
+        while (!__atomic_compare_exchange_n(p, &old,
+                                            val | (old & (PTE_A | PTE_D)),
+                                            false, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_SEQ_CST)) {
+            /* old is fresh; a processor has set A or D meanwhile */
+        }
+    } else {
+        *(volatile uint64_t *)p = val;
+    }
+    return 0;
+}
+
+static long machphys_update(uint64_t maddr, uint64_t pfn)
+{
+    uint64_t mfn = maddr >> PAGE_SHIFT;
+
+    if (!mfn_is_ram(mfn)) {
+        return -XEN_EINVAL;
+    }
+    *(volatile uint64_t *)&m2p()[mfn] = pfn;
+    return 0;
+}
+
+static bool self(uint64_t dom)
+{
+    return dom == DOMID_SELF || dom == 1;
+}
+
+long hc_mmu_update(struct vcpu *v, struct regs *regs, uint64_t reqs,
+                   uint64_t count, uint64_t pdone, uint64_t dom)
+{
+    uint32_t done = 0;
+    long ret = 0;
+
+    (void)v;
+    count = (uint32_t)count & ~0x80000000u;     /* a continuation, for Xen */
+    if (!self(dom & 0xffff)) {
+        return -XEN_EPERM;
+    }
+    for (; done < count && !ret; done += !ret) {
+        struct mmu_update u;
+
+        if (copy_from_guest(&u, reqs + done * sizeof(u), sizeof(u))) {
+            ret = -XEN_EFAULT;
+            break;
+        }
+        switch (u.ptr & 3) {
+        case MMU_NORMAL_PT_UPDATE:
+        case MMU_PT_UPDATE_NO_TRANSLATE:
+            ret = store_entry(u.ptr, u.val, false);
+            break;
+        case MMU_PT_UPDATE_PRESERVE_AD:
+            ret = store_entry(u.ptr, u.val, true);
+            break;
+        default:
+            ret = machphys_update(u.ptr, u.val);
+            break;
+        }
+        if (ret) {
+            log_qemu(XENPV_LOG_MMU, u.ptr, u.val, regs->rip);
+        }
+    }
+    if (pdone && copy_to_guest(pdone, &done, sizeof(done))) {
+        ret = -XEN_EFAULT;
+    }
+    return ret;
+}
+
+/* One vCPU: every flush is a local one, whoever it is meant for */
+static void flush_all(void)
+{
+    write_cr3(read_cr3());
+}
+
+long hc_update_va_mapping(struct vcpu *v, struct regs *regs, uint64_t va,
+                          uint64_t pte, uint64_t flags)
+{
+    uint64_t rights, maddr;
+    unsigned level;
+    uint64_t *p;
+    long ret;
+
+    if (!guest_range_ok(va, 1)) {
+        return -XEN_EINVAL;
+    }
+    p = walk(v, va, &level, &rights);
+    if (!p || level != 1) {
+        return -XEN_EINVAL;
+    }
+    maddr = (uintptr_t)p - XENPV_DIRECT_VA;
+    ret = store_entry(maddr, pte, false);
+    if (ret) {
+        log_qemu(XENPV_LOG_MMU, va, pte, regs->rip);
+        return ret;
+    }
+    if (va >= HYPERVISOR_VIRT_END && (pte & (PTE_P | PTE_RW)) ==
+        (PTE_P | PTE_RW) && mfn_is_ram(entry_mfn(pte))) {
+        /* The guest says that this is not a page table, or no longer */
+        frame_types()[entry_mfn(pte)] &= ~(FRAME_TABLE & ~XENPV_FRAME_L4);
+    }
+    switch (flags & UVMF_FLUSHTYPE_MASK) {
+    case UVMF_TLB_FLUSH:
+        flush_all();
+        break;
+    case UVMF_INVLPG:
+        invlpg(va);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static long clear_or_copy(const struct mmuext_op *op)
+{
+    uint64_t dst = op->arg1.mfn, src = op->arg2.src_mfn;
+
+    if (!mfn_is_ram(dst) ||
+        (op->cmd == MMUEXT_COPY_PAGE && !mfn_is_ram(src))) {
+        return -XEN_EINVAL;
+    }
+    if (op->cmd == MMUEXT_COPY_PAGE) {
+        memcpy(direct(dst << PAGE_SHIFT), direct(src << PAGE_SHIFT),
+               PAGE_SIZE);
+    } else {
+        memset(direct(dst << PAGE_SHIFT), 0, PAGE_SIZE);
+    }
+    return 0;
+}
+
+static long mmuext_one(struct vcpu *v, const struct mmuext_op *op)
+{
+    uint64_t mfn = op->arg1.mfn;
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        if (!mfn_is_ram(mfn)) {
+            return -XEN_EINVAL;
+        }
+        pin(mfn, op->cmd - MMUEXT_PIN_L1_TABLE + 1);
+        return 0;
+    case MMUEXT_UNPIN_TABLE:
+        if (!mfn_is_ram(mfn)) {
+            return -XEN_EINVAL;
+        }
+        frame_types()[mfn] &= ~FRAME_TABLE;
+        return 0;
+    case MMUEXT_NEW_BASEPTR:
+        return load_kernel_cr3(v, mfn);
+    case MMUEXT_NEW_USER_BASEPTR:
+        return load_user_cr3(v, mfn);
+    case MMUEXT_TLB_FLUSH_LOCAL:
+    case MMUEXT_TLB_FLUSH_MULTI:
+    case MMUEXT_TLB_FLUSH_ALL:
+        flush_all();
+        return 0;
+    case MMUEXT_INVLPG_LOCAL:
+    case MMUEXT_INVLPG_MULTI:
+    case MMUEXT_INVLPG_ALL:
+        invlpg(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        return 0;               /* no device shares memory uncached */
+    case MMUEXT_SET_LDT:
+        return set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
+    case MMUEXT_CLEAR_PAGE:
+    case MMUEXT_COPY_PAGE:
+        return clear_or_copy(op);
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return -XEN_EOPNOTSUPP;
+    default:
+        return -XEN_ENOSYS;
+    }
+}
+
+long hc_mmuext_op(struct vcpu *v, struct regs *regs, uint64_t ops,
+                  uint64_t count, uint64_t pdone, uint64_t dom)
+{
+    uint32_t done = 0;
+    long ret = 0;
+
+    count = (uint32_t)count & ~0x80000000u;
+    if (!self(dom & 0xffff)) {
+        return -XEN_EPERM;
+    }
+    for (; done < count && !ret; done += !ret) {
+        struct mmuext_op op;
+
+        if (copy_from_guest(&op, ops + done * sizeof(op), sizeof(op))) {
+            ret = -XEN_EFAULT;
+            break;
+        }
+        ret = mmuext_one(v, &op);
+        if (ret) {
+            log_qemu(XENPV_LOG_SUBOP, __HYPERVISOR_mmuext_op, op.cmd,
+                     regs->rip);
+        }
+    }
+    if (pdone && copy_to_guest(pdone, &done, sizeof(done))) {
+        ret = -XEN_EFAULT;
+    }
+    return ret;
+}
