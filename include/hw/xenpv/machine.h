@@ -1,0 +1,121 @@
+/*
+ * The xenpv machine: what its parts need of each other.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Inside machine/ only.  xenpv-machine.c has the life cycle and the
+ * options, guest-shutdown.c what a guest's end means to QEMU, monitor-block.c lays out and fills the monitor's memory,
+ * vcpu-start.c puts a processor at the monitor's first instruction.
+ */
+#ifndef HW_XENPV_MACHINE_H
+#define HW_XENPV_MACHINE_H
+
+#include "hw/xenpv/loader.h"
+#include "hw/xenpv/monitor-abi.h"
+
+/**
+ * XenPvMemoryMap: where guest RAM is
+ * @nr_pages: pages of the guest; pfns count from 0
+ * @low_pages: how many of them are below the hole
+ *
+ * The guest's pages lie one after the other in host memory, but not in
+ * machine frames.
+ */
+typedef struct XenPvMemoryMap {
+    uint64_t nr_pages;
+    uint64_t low_pages;
+} XenPvMemoryMap;
+
+/**
+ * xenpv_memory_map_init: split @bytes of RAM at the hole
+ */
+void xenpv_memory_map_init(XenPvMemoryMap *map, uint64_t bytes);
+
+/**
+ * xenpv_pfn_to_mfn: machine frame of a page of the guest
+ */
+uint64_t xenpv_pfn_to_mfn(const XenPvMemoryMap *map, uint64_t pfn);
+
+/**
+ * xenpv_mfn_to_pfn: position of a machine frame in guest RAM
+ * @mfn: any number; may come from the guest
+ * @pfn: (out): set if @mfn is guest RAM
+ *
+ * Returns: whether it is.  Not the inverse the guest sees, which may permute
+ * its pages: the inverse of where they were at start.
+ */
+bool xenpv_mfn_to_pfn(const XenPvMemoryMap *map, uint64_t mfn, uint64_t *pfn);
+
+/**
+ * xenpv_max_mfn: one more than the highest frame of guest RAM
+ */
+uint64_t xenpv_max_mfn(const XenPvMemoryMap *map);
+
+/**
+ * XenPvBlockLayout: what lies where in the monitor block, in bytes from its
+ * start
+ * @nr_vcpus: vCPUs it has room for
+ * @tables: page tables
+ * @types: frame types, one byte each
+ * @m2p: machine-to-phys table, aligned for large pages
+ * @size: of the block
+ */
+typedef struct XenPvBlockLayout {
+    unsigned nr_vcpus;
+    uint64_t tables;
+    uint64_t types;
+    uint64_t m2p;
+    uint64_t size;
+} XenPvBlockLayout;
+
+/**
+ * xenpv_block_layout: how large the block must be
+ * @layout: (out)
+ * @map: guest RAM
+ * @nr_vcpus: 1..XENPV_MAX_VCPUS
+ *
+ * Returns: false if it does not fit between the hole's start and the APIC
+ */
+bool xenpv_block_layout(XenPvBlockLayout *layout, const XenPvMemoryMap *map,
+                        unsigned nr_vcpus);
+
+/**
+ * xenpv_block_fill: make the block as a vCPU at reset expects it
+ * @block: host address of @layout->size bytes
+ * @layout: from xenpv_block_layout()
+ * @map: guest RAM
+ * @guest_flags: XENPV_GUEST_*
+ *
+ * Image, page tables, machine-to-phys table, and struct xenpv_mon_shared but
+ * for the start_ fields, uuid and apic_id.
+ */
+void xenpv_block_fill(void *block, const XenPvBlockLayout *layout,
+                      const XenPvMemoryMap *map, uint32_t guest_flags);
+
+/**
+ * xenpv_block_shared: the part both sides talk through
+ */
+static inline struct xenpv_mon_shared *xenpv_block_shared(void *block)
+{
+    return (void *)((uint8_t *)block + XENPV_OFF_SHARED);
+}
+
+/**
+ * xenpv_guest_shutdown: the guest has called SCHEDOP_shutdown
+ * @reason: SHUTDOWN_* of Xen's sched.h; may be any number
+ *
+ * Returns: the result of the hypercall
+ */
+int xenpv_guest_shutdown(unsigned reason);
+
+typedef struct ArchCPU X86CPU;
+
+/**
+ * xenpv_vcpu_start: put a processor in 64-bit mode at the monitor's start
+ * @cpu: a processor just reset
+ * @index: its number
+ * @boot_cr3: machine address of the page table with the hole
+ */
+void xenpv_vcpu_start(X86CPU *cpu, unsigned index, uint64_t boot_cr3);
+
+#endif /* HW_XENPV_MACHINE_H */
