@@ -137,10 +137,14 @@ def all_bytes():
         match = guest.expect(r'SINK (\d+) bytes sum ([0-9a-f]+)\r')
         equal((int(match[1]), match[2].decode()),
               (len(data), f'{zlib.crc32(data):08x}'), 'input')
-        out = ''.join(f'\\{value:03o}' for value in range(256))
-        guest.console.send(f"stty raw -echo; printf '>>{out}<<'; stty sane\n"
-                           .encode())
-        guest.expect('>>[\\s\\S]{256}<<')
+        guest.ok('>/tmp/bytes')
+        for start in range(0, 256, 64):
+            part = ''.join(f'\\{value:03o}'
+                           for value in range(start, start + 64))
+            guest.ok(f"printf '{part}' >>/tmp/bytes")
+        guest.console.send(b"stty raw -echo; printf '>>'; cat /tmp/bytes; "
+                           b"printf '<<'; stty sane\n")
+        guest.expect('>>\0[\\s\\S]{255}<<')
         got = bytes(guest.console.data[guest.console.match_at + 2:
                                        guest.console.pos - 2])
         equal(got, bytes(range(256)), 'output')

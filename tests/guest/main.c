@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -35,6 +36,8 @@ static const struct {
     { "klog",      test_klog },
 };
 
+static int cmd_session(int argc, char **argv);
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -45,6 +48,7 @@ static const struct {
     { "source",   cmd_source },
     { "sink",     cmd_sink },
     { "memtouch", cmd_memtouch },
+    { "session",  cmd_session },
 };
 
 static const char *group = "main";
@@ -201,6 +205,38 @@ bool is_xen_pv(void)
            !strcmp(type, "xen") &&
            read_line("/sys/hypervisor/guest_type", guest, sizeof(guest)) &&
            !strcmp(guest, "PV");
+}
+
+/*
+ * session TERMINAL PROGRAM [ARG]...: the program in a session of its own on
+ * that terminal.  A shell starts what it runs in the background with SIGINT
+ * ignored, which would last: so signals are set right as well.
+ */
+static int cmd_session(int argc, char **argv)
+{
+    int fd;
+
+    if (argc < 3) {
+        fprintf(stderr, "usage: xpv session TERMINAL PROGRAM [ARG]...\n");
+        return 2;
+    }
+    setsid();
+    fd = open(argv[1], O_RDWR);
+    if (fd < 0 || ioctl(fd, TIOCSCTTY, 1) < 0) {
+        perror(argv[1]);
+        return 1;
+    }
+    for (int i = 0; i < 3; i++) {
+        dup2(fd, i);
+    }
+    if (fd > 2) {
+        close(fd);
+    }
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    execvp(argv[2], argv + 2);
+    perror(argv[2]);
+    return 1;
 }
 
 /* Each group in its own process: one that dies is a failure of its own */
