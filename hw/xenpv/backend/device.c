@@ -198,14 +198,11 @@ static void dev_schedule_removal(XenPvDevice *dev)
 }
 
 /* What a toolstack may have changed on our side. */
-static bool dev_read_own(XenPvDevice *dev)
+static bool dev_read_own(XenPvDevice *dev, bool *gone, Error **errp)
 {
     enum xenbus_state own;
 
-    if (!xenpv_nodes_own(dev, &own, &dev->online)) {
-        /* The directory is gone: that is how a removal is forced. */
-        dev_disconnect(dev);
-        dev->be_state = XenbusStateClosed;
+    if (!xenpv_nodes_read_own(dev, &own, &dev->online, gone, errp)) {
         return false;
     }
     if (own == XenbusStateClosing && dev->be_state != XenbusStateClosing) {
@@ -215,9 +212,11 @@ static bool dev_read_own(XenPvDevice *dev)
     return true;
 }
 
-static void dev_read_front(XenPvDevice *dev)
+static bool dev_read_front(XenPvDevice *dev, Error **errp)
 {
-    dev->fe_state = xenpv_nodes_front_state(dev);
+    if (!xenpv_nodes_read_front(dev, &dev->fe_state, errp)) {
+        return false;
+    }
     switch (dev->fe_state) {
     case XenbusStateUnknown:
     case XenbusStateInitialising:
@@ -228,6 +227,7 @@ static void dev_read_front(XenPvDevice *dev)
     default:
         break;
     }
+    return true;
 }
 
 static void dev_deliver_keys(XenPvDevice *dev)
@@ -248,6 +248,8 @@ static void dev_recheck(void *opaque)
 {
     XenPvDevice *dev = opaque;
     Error *failure = qatomic_xchg(&dev->failure, NULL);
+    Error *err = NULL;
+    bool gone = false;
 
     if (!dev->watching || dev->doomed) {
         error_free(failure);
@@ -256,11 +258,20 @@ static void dev_recheck(void *opaque)
     if (failure) {
         dev_fail_now(dev, failure);
     }
-    if (!dev_read_own(dev)) {
+    /*
+     * A store that cannot be asked will not tell of the next change either:
+     * better to end the connection where one can see it.
+     */
+    if (!dev_read_own(dev, &gone, &err) || !dev_read_front(dev, &err)) {
+        dev_fail_now(dev, err);
+    }
+    if (gone) {
+        /* Our directory is removed: that is how a removal is forced. */
+        dev_disconnect(dev);
+        dev->be_state = XenbusStateClosed;
         dev_schedule_removal(dev);
         return;
     }
-    dev_read_front(dev);
     dev_walk(dev);
     dev_deliver_keys(dev);
     if (!dev->online && dev->be_state == XenbusStateClosed) {

@@ -20,7 +20,7 @@
 /* Set dev->be_path and dev->fe_path from dev->devid. */
 void xenpv_nodes_set_paths(XenPvDevice *dev);
 
-/* Is there a device in the store at these paths? */
+/* Is there a back end in the store at this path, whoever serves it? */
 bool xenpv_nodes_taken(XenPvDevice *dev);
 
 /* One step inside a transaction.  May run several times. */
@@ -49,14 +49,12 @@ bool xenpv_nodes_publish_state(XenPvDevice *dev, enum xenbus_state state,
 bool xenpv_nodes_ask_removal(XenPvDevice *dev, Error **errp);
 
 /* The front end's state, with a standing key translated. */
-enum xenbus_state xenpv_nodes_front_state(XenPvDevice *dev);
+bool xenpv_nodes_read_front(XenPvDevice *dev, enum xenbus_state *state,
+                            Error **errp);
 
-/*
- * Our own nodes, which a toolstack may change.  Returns false if they have
- * been removed.
- */
-bool xenpv_nodes_own(XenPvDevice *dev, enum xenbus_state *state,
-                     bool *online);
+/* Our own nodes, which a toolstack may change, or remove. */
+bool xenpv_nodes_read_own(XenPvDevice *dev, enum xenbus_state *state,
+                          bool *online, bool *gone, Error **errp);
 
 /* The error node, where Linux back ends write theirs. */
 void xenpv_nodes_write_error(XenPvDevice *dev, const char *message);

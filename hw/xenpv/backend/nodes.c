@@ -57,7 +57,7 @@ void xenpv_nodes_set_paths(XenPvDevice *dev)
 
 bool xenpv_nodes_taken(XenPvDevice *dev)
 {
-    g_autofree char *path = g_strdup_printf("%s/backend", dev->fe_path);
+    g_autofree char *path = g_strdup_printf("%s/frontend", dev->be_path);
     g_autofree char *value = xenpv_store_read(dev->hv, NULL, path, NULL, NULL);
 
     return value != NULL;
@@ -256,15 +256,18 @@ bool xenpv_nodes_ask_removal(XenPvDevice *dev, Error **errp)
 
 /*
  * Reading.  Values are the guest's: their length is checked before anything
- * looks at them, and an embedded NUL makes them invalid, not shorter.
+ * looks at them, and an embedded NUL makes them invalid, not shorter.  *@err
+ * is the store's errno; 0 with NULL: there is a value, and it is nonsense.
  */
-static char *read_key(XenPvDevice *dev, const char *dir, const char *key)
+static char *read_key(XenPvDevice *dev, const char *dir, const char *key,
+                      int *err)
 {
     g_autofree char *path = g_strdup_printf("%s/%s", dir, key);
     g_autofree char *value = NULL;
     size_t len = 0;
 
-    value = xenpv_store_read(dev->hv, dev->tx, path, &len, NULL);
+    *err = 0;
+    value = xenpv_store_read(dev->hv, dev->tx, path, &len, err);
     if (!value || len > XENPV_VALUE_MAX || strlen(value) != len) {
         return NULL;
     }
@@ -273,7 +276,9 @@ static char *read_key(XenPvDevice *dev, const char *dir, const char *key)
 
 char *xenpv_dev_read_front(XenPvDevice *dev, const char *key)
 {
-    return read_key(dev, dev->fe_path, key);
+    int unused_err;
+
+    return read_key(dev, dev->fe_path, key, &unused_err);
 }
 
 /*
@@ -338,10 +343,19 @@ void xenpv_dev_set_standing(XenPvDevice *dev, const char *dir,
     dev->standing_key = key;
 }
 
-/* A state as a number; what is none is Unknown. */
-static enum xenbus_state read_state(XenPvDevice *dev, const char *dir)
+/* Could the store be asked?  That there is no such node is an answer. */
+static bool answered(const char *dir, const char *key, int err, Error **errp)
 {
-    g_autofree char *text = read_key(dev, dir, "state");
+    if (err && err != ENOENT) {
+        error_setg_errno(errp, err, "cannot read %s/%s", dir, key);
+        return false;
+    }
+    return true;
+}
+
+/* A state as a number.  What is none is Unknown. */
+static enum xenbus_state judge_state(const char *text)
+{
     uint64_t value;
 
     if (!text || !parse_decimal(text, XenbusStateReconfigured, &value)) {
@@ -350,32 +364,43 @@ static enum xenbus_state read_state(XenPvDevice *dev, const char *dir)
     return value;
 }
 
-enum xenbus_state xenpv_nodes_front_state(XenPvDevice *dev)
+bool xenpv_nodes_read_front(XenPvDevice *dev, enum xenbus_state *state,
+                            Error **errp)
 {
-    g_autofree char *key = NULL;
-
-    if (!dev->standing_key) {
-        return read_state(dev, dev->fe_path);
-    }
-    key = xenpv_dev_read_front(dev, dev->standing_key);
-    return key ? XenbusStateConnected : XenbusStateInitialising;
-}
-
-bool xenpv_nodes_own(XenPvDevice *dev, enum xenbus_state *state,
-                     bool *online)
-{
-    g_autofree char *path = g_strdup_printf("%s/state", dev->be_path);
-    g_autofree char *there = NULL;
+    const char *key = dev->standing_key ?: "state";
     g_autofree char *text = NULL;
-    int err = 0;
+    int err;
 
-    there = xenpv_store_read(dev->hv, NULL, path, NULL, &err);
-    if (!there && err == ENOENT) {
+    text = read_key(dev, dev->fe_path, key, &err);
+    if (!answered(dev->fe_path, key, err, errp)) {
         return false;
     }
-    *state = read_state(dev, dev->be_path);
-    text = read_key(dev, dev->be_path, "online");
-    *online = text && !strcmp(text, "1");
+    if (dev->standing_key) {
+        *state = text ? XenbusStateConnected : XenbusStateInitialising;
+    } else {
+        *state = judge_state(text);
+    }
+    return true;
+}
+
+bool xenpv_nodes_read_own(XenPvDevice *dev, enum xenbus_state *state,
+                          bool *online, bool *gone, Error **errp)
+{
+    g_autofree char *state_text = NULL;
+    g_autofree char *online_text = NULL;
+    int err;
+
+    state_text = read_key(dev, dev->be_path, "state", &err);
+    if (!answered(dev->be_path, "state", err, errp)) {
+        return false;
+    }
+    *gone = err == ENOENT;
+    online_text = read_key(dev, dev->be_path, "online", &err);
+    if (!answered(dev->be_path, "online", err, errp)) {
+        return false;
+    }
+    *state = judge_state(state_text);
+    *online = online_text && !strcmp(online_text, "1");
     return true;
 }
 
