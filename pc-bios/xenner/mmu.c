@@ -134,6 +134,43 @@ bool fixup_write_fault(struct vcpu *v, uint64_t address)
     return (rights | *p) & PTE_RW;
 }
 
+/*
+ * The guest kernel, in ring 3, was refused a page it has mapped.  Xen has the
+ * U bit set in every entry of such a guest; here it is set by updates, and
+ * for entries that did not come as updates (the builder's, and direct
+ * stores) when they are first used.  Processes do not profit: they run on
+ * page tables without the kernel's half.
+ */
+bool fixup_user_fault(struct vcpu *v, uint64_t address)
+{
+    uint64_t entry = v->kernel_cr3 | PTE_P;
+    bool changed = false;
+    unsigned n;
+
+    if (one_cr3() || !guest_range_ok(address, 1)) {
+        return false;
+    }
+    for (n = 4; n >= 1; n--) {
+        uint64_t *p = &table(entry)[va_index(address, n)];
+
+        entry = *(volatile uint64_t *)p;
+        if (!(entry & PTE_P)) {
+            return false;
+        }
+        if (!(entry & PTE_US)) {
+            __atomic_or_fetch(p, PTE_US, __ATOMIC_SEQ_CST);
+            changed = true;
+        }
+        if (n > 1 && !is_table(entry)) {
+            break;
+        }
+    }
+    if (changed) {
+        invlpg(address);
+    }
+    return changed;
+}
+
 /* ---- types and the top level ---------------------------------------------- */
 
 static void mark_below(uint64_t entry, unsigned level)
@@ -203,7 +240,7 @@ long load_kernel_cr3(struct vcpu *v, uint64_t mfn)
      * Fill the hole before the table is loaded: without it the next
      * instruction of the monitor is gone.
      */
-    if (!(frame_types()[mfn] & XENPV_FRAME_L4) ||
+    if (!(frame_types()[mfn] & XENPV_FRAME_L4) || !one_cr3() ||
         !(SHARED->guest_flags & XENPV_GUEST_LINUX)) {
         prepare_top_level(mfn);
     }
@@ -219,6 +256,11 @@ static long load_user_cr3(struct vcpu *v, uint64_t mfn)
     }
     if (mfn && !one_cr3()) {
         prepare_top_level(mfn);
+        if (mfn != v->kernel_cr3 >> PAGE_SHIFT) {
+            uint64_t *l4 = direct(mfn << PAGE_SHIFT);
+
+            l4[XENPV_HOLE_FIRST_SLOT] &= ~PTE_US;   /* M2P: the kernel's */
+        }
     }
     v->user_cr3 = mfn << PAGE_SHIFT;
     return 0;
@@ -251,6 +293,9 @@ static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
         if (slot > XENPV_HOLE_LAST_SLOT && one_cr3()) {
             val &= ~PTE_US;
         }
+    }
+    if ((val & PTE_P) && !one_cr3()) {
+        val |= PTE_US;
     }
     if ((type & (XENPV_FRAME_L2 | XENPV_FRAME_L3 | XENPV_FRAME_L4)) &&
         is_table(val)) {

@@ -419,6 +419,7 @@ long hc_mmuext_op(struct vcpu *v, struct regs *regs, uint64_t ops,
 long hc_update_va_mapping(struct vcpu *v, struct regs *regs, uint64_t va,
                           uint64_t pte, uint64_t flags);
 bool fixup_write_fault(struct vcpu *v, uint64_t address);
+bool fixup_user_fault(struct vcpu *v, uint64_t address);
 bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr);
 long load_kernel_cr3(struct vcpu *v, uint64_t mfn);
 void mmu_init(void);

@@ -74,19 +74,23 @@ void segment_init(struct vcpu *v)
 }
 
 /*
- * Code and data are for ring 3, as under Xen: the guest writes descriptors
- * of ring 0 and uses them in what it thinks is ring 0.  System descriptors
- * are the monitor's business.
+ * The guest writes descriptors of ring 0 and uses them in what it thinks is
+ * ring 0: they become those of the ring it is in.  System descriptors are the
+ * monitor's business.
  */
-static bool fix_descriptor(uint64_t *desc)
+static bool fix_descriptor(const struct vcpu *v, uint64_t *desc)
 {
+    uint64_t ring = v->kernel_cs & 3;
+
     if (!(*desc & DESC_P)) {
         return true;
     }
     if (!(*desc & DESC_S)) {
         return false;
     }
-    *desc |= DESC_DPL;
+    if ((*desc & DESC_DPL) < DPL(ring)) {
+        *desc = (*desc & ~DESC_DPL) | DPL(ring);
+    }
     return true;
 }
 
@@ -107,7 +111,7 @@ long set_gdt_frames(struct vcpu *v, const uint64_t *frames, unsigned entries)
         unsigned last = entries - i * 512;
 
         for (j = 0; j < 512 && j < last; j++) {
-            if (!fix_descriptor(&gdt[j])) {
+            if (!fix_descriptor(v, &gdt[j])) {
                 gdt[j] = 0;
             }
         }
@@ -135,24 +139,47 @@ long hc_set_gdt(struct vcpu *v, uint64_t frames, uint64_t entries)
 
 long hc_update_descriptor(struct vcpu *v, uint64_t maddr, uint64_t desc)
 {
-    (void)v;
     if ((maddr & 7) || !mfn_is_ram(maddr >> PAGE_SHIFT) ||
-        !fix_descriptor(&desc)) {
+        !fix_descriptor(v, &desc)) {
         return -XEN_EINVAL;
     }
     *(volatile uint64_t *)direct(maddr) = desc;
     return 0;
 }
 
+/* Make the table visible on page tables without the kernel's half */
+static bool map_ldt(struct vcpu *v, uint64_t base, uint64_t ents)
+{
+    uint64_t maddr;
+    unsigned i;
+
+    if (base & ~PAGE_MASK) {
+        return false;
+    }
+    for (i = 0; i * 512 < ents; i++) {
+        if (!resolve_va(v, base + i * PAGE_SIZE, &maddr)) {
+            return false;
+        }
+        map_window(v, XENPV_WIN_LDT / PAGE_SIZE + i, maddr);
+    }
+    return true;
+}
+
 /*
- * The table stays where the guest has it: kernel addresses are mapped in
- * every page table it runs user code on.  Linux sets the accessed bit in all
- * entries, so that the processor never writes to the read-only page.
+ * Where there is one page table the table stays where the guest has it.
+ * Linux sets the accessed bit in all entries, so that the processor never
+ * writes to the read-only page.
  */
 long set_ldt(struct vcpu *v, uint64_t base, uint64_t ents)
 {
     if (ents > 8192 || !guest_range_ok(base, ents * 8)) {
         return -XEN_EINVAL;
+    }
+    if (ents && (SHARED->guest_flags & XENPV_GUEST_STRICT)) {
+        if (!map_ldt(v, base, ents)) {
+            return -XEN_EINVAL;
+        }
+        base = XENPV_PERCPU_VA + v->id * XENPV_PERCPU_STRIDE + XENPV_WIN_LDT;
     }
     v->ldt_base = base;
     v->ldt_ents = ents;

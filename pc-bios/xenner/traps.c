@@ -157,6 +157,10 @@ static void page_fault(struct vcpu *v, struct regs *regs, bool promoted)
             /* It had dropped to ring 3; once back, there may be no fault */
             return;
         }
+        if ((regs->error & (PF_PRESENT | PF_USER | PF_RSVD)) ==
+            (PF_PRESENT | PF_USER) && fixup_user_fault(v, address)) {
+            return;
+        }
         if ((regs->error & (write | PF_RSVD)) == write &&
             fixup_write_fault(v, address)) {
             return;

@@ -179,8 +179,13 @@ void vcpu_start(uint32_t id)
 
     v->id = id;
     vcpus[id] = v;
-    v->kernel_cs = SEL_RING1_CS;
-    v->kernel_ss = SEL_RING1_DS;
+    if (SHARED->guest_flags & XENPV_GUEST_STRICT) {
+        v->kernel_cs = SEL_FLAT_CS64;
+        v->kernel_ss = SEL_FLAT_SS;
+    } else {
+        v->kernel_cs = SEL_RING1_CS;
+        v->kernel_ss = SEL_RING1_DS;
+    }
     v->in_kernel = true;
     v->debugreg[6] = 0xffff0ff0;
     v->debugreg[7] = 0x400;
