@@ -173,7 +173,9 @@ void xenpv_dev_unbind(XenPvDevice *dev, XenPvEvent *event)
 
 void xenpv_event_set_context(XenPvEvent *event, AioContext *ctx)
 {
+    xenpv_dev_begin_work(event->dev);
     event_stop(event);
+    xenpv_dev_end_work(event->dev);
     event_start(event, ctx ?: qemu_get_aio_context());
     /* A scheduled xenpv_event_again() was dropped with the old context. */
     qemu_bh_schedule(event->again);

@@ -26,6 +26,26 @@
 /* How long an unplug request waits before the next one forces it. */
 #define UNPLUG_PATIENCE_MS 5000
 
+/* ---- when ---- */
+
+void xenpv_dev_schedule_recheck(XenPvDevice *dev)
+{
+    qemu_bh_schedule(dev->recheck_bh);
+}
+
+void xenpv_dev_begin_work(XenPvDevice *dev)
+{
+    dev->busy++;
+}
+
+void xenpv_dev_end_work(XenPvDevice *dev)
+{
+    if (!--dev->busy && dev->recheck_again) {
+        dev->recheck_again = false;
+        xenpv_dev_schedule_recheck(dev);
+    }
+}
+
 /* ---- failures ---- */
 
 static void dev_report(XenPvDevice *dev, Error *err)
@@ -125,12 +145,12 @@ static bool dev_enter_closing(XenPvDevice *dev, Error **errp)
 
 /*
  * Closed tells front end and toolstack that nothing of theirs is in use, so it
- * comes last.
+ * comes last.  A device that is still online then serves whoever comes next.
  */
 static bool dev_enter_closed(XenPvDevice *dev, Error **errp)
 {
     dev_disconnect(dev);
-    dev->closing = false;
+    dev->closing = !dev->online;
     return xenpv_nodes_publish_state(dev, XenbusStateClosed, errp);
 }
 
@@ -181,6 +201,10 @@ static void dev_remove_bh(void *opaque)
 {
     XenPvDevice *dev = opaque;
 
+    if (dev->busy) {
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), dev_remove_bh, dev);
+        return;
+    }
     object_unparent(OBJECT(dev));
     object_unref(OBJECT(dev));
 }
@@ -244,9 +268,8 @@ static void dev_deliver_keys(XenPvDevice *dev)
     }
 }
 
-static void dev_recheck(void *opaque)
+static void dev_look_and_walk(XenPvDevice *dev)
 {
-    XenPvDevice *dev = opaque;
     Error *failure = qatomic_xchg(&dev->failure, NULL);
     Error *err = NULL;
     bool gone = false;
@@ -279,9 +302,17 @@ static void dev_recheck(void *opaque)
     }
 }
 
-void xenpv_dev_schedule_recheck(XenPvDevice *dev)
+static void dev_recheck(void *opaque)
 {
-    qemu_bh_schedule(dev->recheck_bh);
+    XenPvDevice *dev = opaque;
+
+    if (dev->busy) {
+        dev->recheck_again = true;
+        return;
+    }
+    xenpv_dev_begin_work(dev);
+    dev_look_and_walk(dev);
+    xenpv_dev_end_work(dev);
 }
 
 /* ---- coming and going ---- */
@@ -308,6 +339,9 @@ static bool dev_announce(XenPvDevice *dev, Error **errp)
 
 void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes)
 {
+    /* Nothing of what comes in while we wait matters any more. */
+    dev->watching = false;
+    xenpv_dev_begin_work(dev);
     dev_disconnect(dev);
     xenpv_nodes_unwatch(dev);
     if (close_nodes && dev->in_store && dev->be_state != XenbusStateClosed) {
@@ -315,10 +349,10 @@ void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes)
     }
     dev->be_state = XenbusStateClosed;
     dev->fe_state = XenbusStateUnknown;
-    dev->watching = false;
     dev->failed = false;
     dev->closing = false;
     error_free(qatomic_xchg(&dev->failure, NULL));
+    xenpv_dev_end_work(dev);
     if (dev->unplugged) {
         /* Nobody is left to wait for. */
         dev_schedule_removal(dev);

@@ -76,6 +76,13 @@ void xenpv_connection_release(XenPvDevice *dev);
 /* Look at the store and walk, soon and from the main loop.  Any thread. */
 void xenpv_dev_schedule_recheck(XenPvDevice *dev);
 
+/*
+ * Around everything that may wait for another thread: waiting runs the main
+ * loop, and the main loop runs rechecks and removals.  They come after.
+ */
+void xenpv_dev_begin_work(XenPvDevice *dev);
+void xenpv_dev_end_work(XenPvDevice *dev);
+
 /* Quiesce and restart one device; see xenpv_bus_quiesce(). */
 void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes);
 void xenpv_dev_restart(XenPvDevice *dev);

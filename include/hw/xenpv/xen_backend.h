@@ -149,6 +149,8 @@ struct XenPvDevice {
     unsigned nr_keys;
     uint64_t changed_keys;      /* bit per key, not yet delivered */
     QEMUBH *recheck_bh;         /* many watch events, one look */
+    unsigned busy;              /* the core is at work, perhaps waiting */
+    bool recheck_again;         /* ... and has been asked to look */
     enum xenbus_state be_state; /* as published */
     enum xenbus_state fe_state; /* as last read */
     bool in_store;              /* our nodes exist */
