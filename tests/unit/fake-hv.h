@@ -43,6 +43,10 @@ int fake_guest_write_raw(XenPvHv *hv, const char *path, const void *data,
                          size_t len);
 int fake_guest_rm(XenPvHv *hv, const char *path);
 
+/** fake_guest_watch: tell the guest of each change of @path, at once */
+void fake_guest_watch(XenPvHv *hv, const char *path,
+                      void (*fn)(void *opaque, const char *path,
+                                 const char *token), void *opaque);
 /** fake_guest_port: open a port for domain 0 to bind */
 uint32_t fake_guest_port(XenPvHv *hv);
 /** fake_guest_notify: send an event to who has bound @port */
