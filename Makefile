@@ -43,25 +43,31 @@ $(BUILD)/build.ninja: configure xen-setup xen-hooks.mak
 deps:
 	@scripts/install-deps
 
-# Separate makes: what deps installs must be there before configure looks.
-run: deps
+# Separate makes: what is installed must be there before configure looks.
+run:
+	@scripts/install-deps build
 	@$(MAKE) --no-print-directory build
 	@scripts/run-guest --release $(RELEASE)
 
-demo: deps
+demo:
+	@scripts/install-deps build
 	@$(MAKE) --no-print-directory build
 	@scripts/run-guest --release $(RELEASE) --demo
 
-check: deps
+check:
+	@scripts/install-deps build check
 	@$(MAKE) --no-print-directory build
 	+@$(NINJA) xenpv-unit
 	@scripts/run-tests $(LEVELS)
 
-bench: deps
+bench:
+	@scripts/install-deps build bench
 	@$(MAKE) --no-print-directory build
 	@tests/bench/run
 
-lint: deps $(BUILD)/build.ninja
+lint:
+	@scripts/install-deps build lint
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@scripts/lint
 
 clean:
