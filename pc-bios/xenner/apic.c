@@ -28,7 +28,9 @@
 
 static void apic_write(unsigned reg, uint32_t v)
 {
-    *(volatile uint32_t *)direct(XENPV_APIC_GPA + reg) = v;
+    uint32_t *p = direct(XENPV_APIC_GPA + reg);
+
+    WRITE_ONCE(*p, v);
 }
 
 void apic_init(void)

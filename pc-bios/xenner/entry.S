@@ -74,7 +74,7 @@ _start:
 
     .text
 
-/* ---- exceptions and interrupts ---------------------------------------- */
+/* ---- exceptions and interrupts ---- */
 
 /* One 16-byte stub per vector; the address of vector n is stubs + 16 * n */
     .balign 16
@@ -140,7 +140,7 @@ exit_slow:
     call    exit_work
     jmp     exit_restore
 
-/* ---- SYSCALL ----------------------------------------------------------- */
+/* ---- SYSCALL ---- */
 
 /*
  * rsp = struct vcpu; rcx, r11 = rip and rflags of the caller; its rsp is in
@@ -362,7 +362,7 @@ iret_slow:
     mov     $23, %eax
     jmp     hypercall_slow
 
-/* ---- stacks of their own: NMI, double fault, machine check ------------- */
+/* ---- stacks of their own: NMI, double fault, machine check ---- */
 
     .balign 16
     .globl  nmi_stub
@@ -387,7 +387,7 @@ ist_entry:
     add     $16, %rsp
     iretq
 
-/* ---- small things ------------------------------------------------------ */
+/* ---- small things ---- */
 
 /* Interrupts are let in by the very instruction that sleeps: none is missed */
     .globl  wait_for_interrupt

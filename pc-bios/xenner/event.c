@@ -72,7 +72,7 @@ void take_kick(struct vcpu *v)
 
 bool event_due(const struct vcpu *v)
 {
-    return *(volatile uint8_t *)&v->info->evtchn_upcall_pending;
+    return READ_ONCE(v->info->evtchn_upcall_pending);
 }
 
 static long send(uint64_t arg)

@@ -29,7 +29,7 @@ struct callback_register {
 #define XEN_MAJOR   4
 #define XEN_MINOR   17
 
-/* ---- callbacks --------------------------------------------------------------- */
+/* ---- callbacks ---- */
 
 static struct callback *callback_slot(struct vcpu *v, unsigned type)
 {
@@ -118,7 +118,7 @@ static long hc_set_trap_table(struct vcpu *v, uint64_t table)
     }
 }
 
-/* ---- processor state ------------------------------------------------------------ */
+/* ---- processor state ---- */
 
 static long hc_stack_switch(struct vcpu *v, uint64_t ss, uint64_t sp)
 {
@@ -138,19 +138,19 @@ static void load_debugreg(unsigned n, uint64_t val)
 {
     switch (n) {
     case 0:
-        __asm__ volatile("mov %0, %%dr0" :: "r"(val));
+        __asm__ volatile("mov %0, %%dr0" : : "r"(val));
         break;
     case 1:
-        __asm__ volatile("mov %0, %%dr1" :: "r"(val));
+        __asm__ volatile("mov %0, %%dr1" : : "r"(val));
         break;
     case 2:
-        __asm__ volatile("mov %0, %%dr2" :: "r"(val));
+        __asm__ volatile("mov %0, %%dr2" : : "r"(val));
         break;
     case 3:
-        __asm__ volatile("mov %0, %%dr3" :: "r"(val));
+        __asm__ volatile("mov %0, %%dr3" : : "r"(val));
         break;
     default:
-        __asm__ volatile("mov %0, %%dr7" :: "r"(val));
+        __asm__ volatile("mov %0, %%dr7" : : "r"(val));
         break;
     }
 }
@@ -230,7 +230,7 @@ static long hc_physdev_op(struct vcpu *v, uint64_t op, uint64_t arg)
     }
 }
 
-/* ---- xen_version ------------------------------------------------------------------ */
+/* ---- xen_version ---- */
 
 static long features(uint64_t arg)
 {
@@ -306,7 +306,7 @@ static long hc_xen_version(struct vcpu *v, uint64_t cmd, uint64_t arg)
     }
 }
 
-/* ---- the emergency console ---------------------------------------------------------- */
+/* ---- the emergency console ---- */
 
 static long console_write(uint64_t count, uint64_t buf)
 {
@@ -356,7 +356,7 @@ static long hc_console_io(struct vcpu *v, uint64_t cmd, uint64_t count,
     }
 }
 
-/* ---- dispatch -------------------------------------------------------------------------- */
+/* ---- dispatch ---- */
 
 static long dispatch(struct vcpu *v, struct regs *regs, uint64_t nr,
                      const uint64_t a[5])

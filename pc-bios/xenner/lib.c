@@ -17,6 +17,6 @@ void *memcpy(void *dst, const void *src, size_t n)
 {
     void *d = dst;
 
-    __asm__ volatile("rep movsb" : "+D"(d), "+S"(src), "+c"(n) :: "memory");
+    __asm__ volatile("rep movsb" : "+D"(d), "+S"(src), "+c"(n) : : "memory");
     return dst;
 }

@@ -168,7 +168,7 @@ long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
     }
 }
 
-/* ---- grant table -------------------------------------------------------------- */
+/* ---- grant table ---- */
 
 static long query_size(uint64_t arg)
 {

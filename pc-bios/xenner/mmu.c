@@ -49,7 +49,7 @@ static bool target_ok(uint64_t entry)
             off < XENPV_OFF_GRANT + XENPV_GRANT_FRAMES * PAGE_SIZE);
 }
 
-/* ---- walking ------------------------------------------------------------- */
+/* ---- walking ---- */
 
 static unsigned va_index(uint64_t va, unsigned level)
 {
@@ -70,7 +70,7 @@ static uint64_t *walk(struct vcpu *v, uint64_t va, unsigned *level,
     for (n = 4; n >= 1; n--) {
         uint64_t *p = &table(entry)[va_index(va, n)];
 
-        entry = *(volatile uint64_t *)p;
+        entry = READ_ONCE(*p);
         *rights &= entry;
         if (n == 1 || (n < 4 && (entry & PTE_P) && (entry & PTE_PS))) {
             *level = n;
@@ -153,7 +153,7 @@ bool fixup_user_fault(struct vcpu *v, uint64_t address)
     for (n = 4; n >= 1; n--) {
         uint64_t *p = &table(entry)[va_index(address, n)];
 
-        entry = *(volatile uint64_t *)p;
+        entry = READ_ONCE(*p);
         if (!(entry & PTE_P)) {
             return false;
         }
@@ -171,7 +171,7 @@ bool fixup_user_fault(struct vcpu *v, uint64_t address)
     return changed;
 }
 
-/* ---- types and the top level ---------------------------------------------- */
+/* ---- types and the top level ---- */
 
 static void mark_below(uint64_t entry, unsigned level)
 {
@@ -272,7 +272,7 @@ void mmu_init(void)
     prepare_top_level(SHARED->start_cr3 >> PAGE_SHIFT);
 }
 
-/* ---- updates ---------------------------------------------------------------- */
+/* ---- updates ---- */
 
 static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
 {
@@ -303,7 +303,7 @@ static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
                    type & XENPV_FRAME_L3 ? 2 : 1);
     }
     if (preserve_ad) {
-        uint64_t old = *(volatile uint64_t *)p;
+        uint64_t old = READ_ONCE(*p);
 
         while (!__atomic_compare_exchange_n(p, &old,
                                             val | (old & (PTE_A | PTE_D)),
@@ -312,7 +312,7 @@ static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
             /* old is fresh; a processor has set A or D meanwhile */
         }
     } else {
-        *(volatile uint64_t *)p = val;
+        WRITE_ONCE(*p, val);
     }
     return 0;
 }
@@ -324,7 +324,7 @@ static long machphys_update(uint64_t maddr, uint64_t pfn)
     if (!mfn_is_ram(mfn)) {
         return -XEN_EINVAL;
     }
-    *(volatile uint64_t *)&m2p()[mfn] = pfn;
+    WRITE_ONCE(m2p()[mfn], pfn);
     return 0;
 }
 

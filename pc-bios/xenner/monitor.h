@@ -62,7 +62,15 @@
 #define PTE_ADDR        0x000ffffffffff000ull
 
 #define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
-#define barrier()       __asm__ volatile("" ::: "memory")
+#define barrier()       __asm__ volatile("" : : : "memory")
+
+/*
+ * Memory the guest, QEMU or a device shares with us: exactly one access.
+ * volatile because nothing else says that to a freestanding compiler.
+ */
+#define READ_ONCE(x)        (*(const volatile __typeof__(x) *)&(x))
+/* The same for stores */
+#define WRITE_ONCE(x, v)    (*(volatile __typeof__(x) *)&(x) = (v))
 
 /**
  * struct regs: a context, as pushed by entry.S
@@ -152,7 +160,7 @@ struct vcpu {
 
 extern struct vcpu *vcpus[XENPV_MAX_VCPUS];
 
-/* ---- addresses --------------------------------------------------------- */
+/* ---- addresses ---- */
 
 #define SHARED ((struct xenpv_mon_shared *)(XENPV_MONITOR_VA + \
                                             XENPV_OFF_SHARED))
@@ -212,7 +220,7 @@ static inline bool guest_range_ok(uint64_t va, uint64_t len)
     return end >= va && (end <= XENPV_M2P_VA || va >= HYPERVISOR_VIRT_END);
 }
 
-/* ---- processor --------------------------------------------------------- */
+/* ---- processor ---- */
 
 static inline uint64_t read_cr2(void)
 {
@@ -224,7 +232,7 @@ static inline uint64_t read_cr2(void)
 
 static inline void write_cr3(uint64_t v)
 {
-    __asm__ volatile("mov %0, %%cr3" :: "r"(v) : "memory");
+    __asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
 }
 
 static inline uint64_t read_cr3(void)
@@ -245,7 +253,7 @@ static inline uint64_t read_cr0(void)
 
 static inline void write_cr0(uint64_t v)
 {
-    __asm__ volatile("mov %0, %%cr0" :: "r"(v) : "memory");
+    __asm__ volatile("mov %0, %%cr0" : : "r"(v) : "memory");
 }
 
 static inline uint64_t read_cr4(void)
@@ -258,12 +266,12 @@ static inline uint64_t read_cr4(void)
 
 static inline void write_cr4(uint64_t v)
 {
-    __asm__ volatile("mov %0, %%cr4" :: "r"(v) : "memory");
+    __asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory");
 }
 
 static inline void invlpg(uint64_t va)
 {
-    __asm__ volatile("invlpg (%0)" :: "r"(va) : "memory");
+    __asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
 static inline uint64_t rdmsr(uint32_t msr)
@@ -276,7 +284,7 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline void wrmsr(uint32_t msr, uint64_t v)
 {
-    __asm__ volatile("wrmsr" :: "c"(msr), "a"((uint32_t)v),
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v),
                      "d"((uint32_t)(v >> 32)) : "memory");
 }
 
@@ -284,18 +292,18 @@ static inline uint64_t rdtsc(void)
 {
     uint32_t lo, hi;
 
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) :: "memory");
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
     return lo | (uint64_t)hi << 32;
 }
 
 static inline void swapgs(void)
 {
-    __asm__ volatile("swapgs" ::: "memory");
+    __asm__ volatile("swapgs" : : : "memory");
 }
 
 static inline void outl(uint16_t port, uint32_t v)
 {
-    __asm__ volatile("outl %0, %1" :: "a"(v), "Nd"(port) : "memory");
+    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port) : "memory");
 }
 
 #define MSR_APIC_BASE       0x0000001b
@@ -326,7 +334,7 @@ static inline void outl(uint16_t port, uint32_t v)
 /* Xen's layout of the page attribute table, part of the ABI */
 #define XEN_PAT             0x0000050100070406ull
 
-/* ---- entry.S ----------------------------------------------------------- */
+/* ---- entry.S ---- */
 
 extern uint8_t vector_stubs[], nmi_stub[], double_fault_stub[],
     machine_check_stub[];
@@ -335,6 +343,14 @@ extern uint8_t syscall32_stub[], syscall32_stub_end[];
 extern uint8_t sysenter_stub[], sysenter_stub_end[];
 extern uint8_t syscall_entry[], syscall32_entry[], sysenter_entry[];
 extern uint8_t iret_to_guest[], iret_to_user[], iret_to_kernel[];
+
+/* Instructions that may fault on the guest's account; offsets from the field */
+struct extable_entry {
+    int32_t insn;
+    int32_t fixup;
+};
+
+extern const struct extable_entry extable_start[], extable_end[];
 
 void resume_guest(struct regs *regs) __attribute__((noreturn));
 void wait_for_interrupt(void);
@@ -354,7 +370,7 @@ void exit_work(struct regs *regs);
 void syscall_from_guest(struct regs *regs);
 void hypercall(struct regs *regs);
 
-/* ---- lib.c, call.c ------------------------------------------------------ */
+/* ---- lib.c, call.c ---- */
 
 void *memset(void *dst, int c, size_t n);
 void *memcpy(void *dst, const void *src, size_t n);
@@ -384,7 +400,7 @@ void panic(const char *why, const struct regs *regs) __attribute__((noreturn));
 void crash_guest(const char *why, const struct regs *regs)
     __attribute__((noreturn));
 
-/* ---- traps.c ------------------------------------------------------------ */
+/* ---- traps.c ---- */
 
 void inject(struct vcpu *v, struct regs *regs, unsigned vector,
             uint64_t error);
@@ -395,13 +411,13 @@ void enter_user(struct vcpu *v);
 long do_iret(struct vcpu *v, struct regs *regs);
 void update_fast_paths(struct vcpu *v);
 
-/* ---- privop.c ----------------------------------------------------------- */
+/* ---- privop.c ---- */
 
 bool emulate_forced_cpuid(struct vcpu *v, struct regs *regs);
 bool emulate_privop(struct vcpu *v, struct regs *regs);
 void set_ts(struct vcpu *v, bool ts);
 
-/* ---- segment.c ---------------------------------------------------------- */
+/* ---- segment.c ---- */
 
 void segment_init(struct vcpu *v);
 long hc_set_gdt(struct vcpu *v, uint64_t frames, uint64_t entries);
@@ -410,7 +426,7 @@ long hc_update_descriptor(struct vcpu *v, uint64_t maddr, uint64_t desc);
 long hc_set_segment_base(struct vcpu *v, uint64_t which, uint64_t base);
 long set_ldt(struct vcpu *v, uint64_t base, uint64_t ents);
 
-/* ---- mmu.c -------------------------------------------------------------- */
+/* ---- mmu.c ---- */
 
 long hc_mmu_update(struct vcpu *v, struct regs *regs, uint64_t reqs,
                    uint64_t count, uint64_t pdone, uint64_t dom);
@@ -424,7 +440,7 @@ bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr);
 long load_kernel_cr3(struct vcpu *v, uint64_t mfn);
 void mmu_init(void);
 
-/* ---- event.c ------------------------------------------------------------ */
+/* ---- event.c ---- */
 
 long hc_event_channel_op(struct vcpu *v, uint64_t op, uint64_t arg);
 void set_port_pending(uint32_t port);
@@ -432,7 +448,7 @@ void raise_virq(struct vcpu *v, unsigned virq);
 void take_kick(struct vcpu *v);
 bool event_due(const struct vcpu *v);
 
-/* ---- time.c ------------------------------------------------------------- */
+/* ---- time.c ---- */
 
 void time_init(struct vcpu *v);
 void time_resync(struct vcpu *v, bool jumped);
@@ -445,14 +461,14 @@ long hc_set_timer_op(struct vcpu *v, uint64_t deadline);
 long register_runstate(struct vcpu *v, uint64_t va);
 long register_time_area(struct vcpu *v, uint64_t va);
 
-/* ---- apic.c ------------------------------------------------------------- */
+/* ---- apic.c ---- */
 
 void apic_init(void);
 void apic_eoi(void);
 void apic_timer(uint32_t ns);
 void apic_ipi(uint32_t apic_id, uint8_t vector);
 
-/* ---- sched.c ------------------------------------------------------------ */
+/* ---- sched.c ---- */
 
 long hc_sched_op(struct vcpu *v, struct regs *regs, uint64_t op,
                  uint64_t arg);
@@ -461,7 +477,7 @@ long hc_sched_op_compat(struct vcpu *v, struct regs *regs, uint64_t op,
 long hc_vcpu_op(struct vcpu *v, uint64_t op, uint64_t id, uint64_t arg);
 void block(struct vcpu *v);
 
-/* ---- memory.c ----------------------------------------------------------- */
+/* ---- memory.c ---- */
 
 long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg);
 long hc_grant_table_op(struct vcpu *v, uint64_t cmd, uint64_t arg,

@@ -51,7 +51,7 @@ static uint64_t *gpr(struct regs *r, unsigned n)
     return map[n & 15];
 }
 
-/* ---- CPUID ----------------------------------------------------------------- */
+/* ---- CPUID ---- */
 
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -221,7 +221,7 @@ bool emulate_forced_cpuid(struct vcpu *v, struct regs *regs)
     return true;
 }
 
-/* ---- model-specific registers -------------------------------------------------- */
+/* ---- model-specific registers ---- */
 
 #define MSR_TSC             0x00000010
 #define MSR_MCG_CAP         0x00000179
@@ -317,7 +317,7 @@ static bool emulate_wrmsr(struct vcpu *v, struct regs *regs)
     return !v->trap[13].address;
 }
 
-/* ---- control and debug registers ---------------------------------------------------- */
+/* ---- control and debug registers ---- */
 
 void set_ts(struct vcpu *v, bool ts)
 {
@@ -373,7 +373,7 @@ static bool write_cr(struct vcpu *v, unsigned n, uint64_t value)
     }
 }
 
-/* ---- ports ---------------------------------------------------------------------------- */
+/* ---- ports ---- */
 
 /*
  * Nothing is there: reads float high, writes are lost.  But for one port: to
@@ -400,7 +400,7 @@ static bool emulate_io(struct vcpu *v, struct regs *regs, uint16_t port,
     return true;
 }
 
-/* ---- decoding -------------------------------------------------------------------------- */
+/* ---- decoding ---- */
 
 static bool emulate_0f01(struct regs *regs, struct insn *in)
 {

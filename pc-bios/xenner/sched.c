@@ -133,7 +133,7 @@ long hc_sched_op_compat(struct vcpu *v, struct regs *regs, uint64_t op,
     return op > SCHEDOP_shutdown ? -XEN_ENOSYS : hc_sched_op(v, regs, op, arg);
 }
 
-/* ---- vcpu_op ------------------------------------------------------------------ */
+/* ---- vcpu_op ---- */
 
 /* The guest moves its vcpu_info to memory of its own; nothing may be lost */
 static long register_info(struct vcpu *v, uint64_t arg)

@@ -139,11 +139,14 @@ long hc_set_gdt(struct vcpu *v, uint64_t frames, uint64_t entries)
 
 long hc_update_descriptor(struct vcpu *v, uint64_t maddr, uint64_t desc)
 {
+    uint64_t *p;
+
     if ((maddr & 7) || !mfn_is_ram(maddr >> PAGE_SHIFT) ||
         !fix_descriptor(v, &desc)) {
         return -XEN_EINVAL;
     }
-    *(volatile uint64_t *)direct(maddr) = desc;
+    p = direct(maddr);
+    WRITE_ONCE(*p, desc);
     return 0;
 }
 
@@ -185,9 +188,9 @@ long set_ldt(struct vcpu *v, uint64_t base, uint64_t ents)
     v->ldt_ents = ents;
     if (ents) {
         set_own_system(v, SEL_LDT, 0x82, base, ents * 8 - 1);
-        __asm__ volatile("lldt %w0" :: "r"(SEL_LDT) : "memory");
+        __asm__ volatile("lldt %w0" : : "r"(SEL_LDT) : "memory");
     } else {
-        __asm__ volatile("lldt %w0" :: "r"(0) : "memory");
+        __asm__ volatile("lldt %w0" : : "r"(0) : "memory");
     }
     return 0;
 }

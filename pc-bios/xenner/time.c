@@ -179,7 +179,7 @@ void time_init(struct vcpu *v)
     time_resync(v, false);
 }
 
-/* ---- the timer -------------------------------------------------------------- */
+/* ---- the timer ---- */
 
 static bool expire(uint64_t *deadline, uint64_t now)
 {
@@ -244,7 +244,7 @@ long hc_set_timer_op(struct vcpu *v, uint64_t deadline)
     return 0;
 }
 
-/* ---- runstate ------------------------------------------------------------------ */
+/* ---- runstate ---- */
 
 static void runstate_copy(struct vcpu *v)
 {

@@ -18,13 +18,6 @@
 
 #define GP_IDT      0x02
 
-struct extable_entry {
-    int32_t insn;
-    int32_t fixup;
-};
-
-extern const struct extable_entry extable_start[], extable_end[];
-
 static bool vector_has_error(unsigned vector)
 {
     return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 ||
@@ -145,7 +138,7 @@ void inject_page_fault(struct vcpu *v, struct regs *regs, uint64_t address,
     inject(v, regs, 14, error);
 }
 
-/* ---- exceptions from the guest ------------------------------------------ */
+/* ---- exceptions from the guest ---- */
 
 static void page_fault(struct vcpu *v, struct regs *regs, bool promoted)
 {
@@ -194,7 +187,7 @@ static void debug_exception(struct vcpu *v, struct regs *regs)
     uint64_t dr6;
 
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-    __asm__ volatile("mov %0, %%dr6" :: "r"((uint64_t)0xffff0ff0));
+    __asm__ volatile("mov %0, %%dr6" : : "r"((uint64_t)0xffff0ff0));
     v->debugreg[6] = (v->debugreg[6] & ~15ull) | dr6;
     inject(v, regs, 1, 0);
 }
@@ -287,7 +280,7 @@ void trap_from_guest(struct regs *regs)
     }
 }
 
-/* ---- exceptions in the monitor ------------------------------------------ */
+/* ---- exceptions in the monitor ---- */
 
 /*
  * The last instruction of an exit faulted: the guest asked for selectors or
@@ -334,7 +327,7 @@ void trap_from_monitor(struct regs *regs)
     }
     if (regs->vector == 1) {
         /* A guest's data breakpoint on memory it has us touch: not told */
-        __asm__ volatile("mov %0, %%dr6" :: "r"((uint64_t)0xffff0ff0));
+        __asm__ volatile("mov %0, %%dr6" : : "r"((uint64_t)0xffff0ff0));
         regs->rflags &= ~(uint64_t)FL_TF;
         return;
     }
@@ -359,7 +352,7 @@ void trap_on_ist(struct regs *regs)
     apic_ipi(SHARED->apic_id[v->id], XENPV_VECTOR_EVENT);
 }
 
-/* ---- the way out --------------------------------------------------------- */
+/* ---- the way out ---- */
 
 void exit_work(struct regs *regs)
 {

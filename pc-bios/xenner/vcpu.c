@@ -138,7 +138,7 @@ static void load_tables(struct vcpu *v)
                      "lidt %1\n\t"
                      "ltr %w2\n\t"
                      "lldt %w3"
-                     :: "m"(gdtr), "m"(idtr), "r"(SEL_TSS), "r"(0)
+                     : : "m"(gdtr), "m"(idtr), "r"(SEL_TSS), "r"(0)
                      : "memory");
 }
 

@@ -28,7 +28,7 @@
 #define LOW_MFN       (XENPV_RAM_LOW >> XENPV_PAGE_SHIFT)
 #define HIGH_MFN      (XENPV_RAM_HIGH >> XENPV_PAGE_SHIFT)
 
-/* ---- guest RAM ------------------------------------------------------------ */
+/* ---- guest RAM ---- */
 
 void xenpv_memory_map_init(XenPvMemoryMap *map, uint64_t bytes)
 {
@@ -60,7 +60,7 @@ uint64_t xenpv_max_mfn(const XenPvMemoryMap *map)
     return xenpv_pfn_to_mfn(map, map->nr_pages - 1) + 1;
 }
 
-/* ---- layout ----------------------------------------------------------------- */
+/* ---- layout ---- */
 
 static uint64_t direct_end(const XenPvMemoryMap *map)
 {
@@ -90,7 +90,7 @@ bool xenpv_block_layout(XenPvBlockLayout *layout, const XenPvMemoryMap *map,
     return layout->size <= XENPV_APIC_GPA - XENPV_RAM_HOLE - 4 * MiB;
 }
 
-/* ---- page tables -------------------------------------------------------------- */
+/* ---- page tables ---- */
 
 typedef struct TableBuilder {
     uint8_t *block;
@@ -164,7 +164,7 @@ static uint64_t build_tables(uint8_t *block, const XenPvBlockLayout *layout,
     return XENPV_RAM_HOLE + layout->tables;
 }
 
-/* ---- tables of frames ------------------------------------------------------------ */
+/* ---- tables of frames ---- */
 
 static void fill_m2p(uint64_t *m2p, uint64_t entries,
                      const XenPvMemoryMap *map)

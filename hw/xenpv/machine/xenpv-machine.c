@@ -65,12 +65,13 @@ struct XenPvMachineState {
     QemuUUID uuid;
     XenPvEmu *emu;
     XenPvBus *bus;
+    XenPvEmergencyConsole emergency;
     Notifier powerdown;
     Notifier exit;
     uint64_t tsc_khz;
 };
 
-/* ---- what the emulation asks of the machine ---------------------------------- */
+/* ---- what the emulation asks of the machine ---- */
 
 static void *hook_frame_ptr(void *opaque, uint64_t mfn)
 {
@@ -122,7 +123,9 @@ static int hook_shutdown(void *opaque, unsigned reason, uint64_t arg)
 
 static void hook_console_write(void *opaque, const uint8_t *buf, uint32_t len)
 {
-    fwrite(buf, 1, len, stderr);
+    XenPvMachineState *s = opaque;
+
+    xenpv_emergency_write(&s->emergency, buf, len);
 }
 
 static uint32_t hook_console_read(void *opaque, uint8_t *buf, uint32_t room)
@@ -176,7 +179,7 @@ static const XenPvEmuHooks machine_hooks = {
     .discard = hook_discard,
 };
 
-/* ---- the clock ------------------------------------------------------------------ */
+/* ---- the clock ---- */
 
 /*
  * TCG's time stamp counter is the host's tick counter, whose rate nobody
@@ -207,7 +210,7 @@ static uint64_t tsc_khz(void)
     return measure_tsc_khz();
 }
 
-/* ---- reset: everything anew --------------------------------------------------------- */
+/* ---- reset: everything anew ---- */
 
 static uint64_t memory_pfn_to_mfn(void *opaque, uint64_t pfn)
 {
@@ -342,7 +345,7 @@ static void xenpv_exit(Notifier *n, void *opaque)
     g_clear_pointer(&s->emu, xenpv_emu_free);
 }
 
-/* ---- init -------------------------------------------------------------------------------- */
+/* ---- init ---- */
 
 static bool check_options(XenPvMachineState *s, Error **errp)
 {
@@ -485,7 +488,7 @@ fail:
     exit(EXIT_FAILURE);
 }
 
-/* ---- the type -------------------------------------------------------------------------------- */
+/* ---- the type ---- */
 
 static char *get_mode(Object *obj, Error **errp)
 {

@@ -3,9 +3,11 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Inside machine/ only.  xenpv-machine.c has the life cycle and the
- * options, guest-shutdown.c what a guest's end means to QEMU, monitor-block.c lays out and fills the monitor's memory,
- * vcpu-start.c puts a processor at the monitor's first instruction.
+ * Inside machine/ only.  xenpv-machine.c has the life cycle and the options,
+ * monitor-block.c lays out and fills the monitor's memory, vcpu-start.c puts
+ * a processor at the monitor's first instruction, guest-shutdown.c knows what
+ * a guest's end means to QEMU, emergency-console.c prints what a guest tells
+ * its hypervisor.
  */
 #ifndef HW_XENPV_MACHINE_H
 #define HW_XENPV_MACHINE_H
@@ -99,6 +101,29 @@ static inline struct xenpv_mon_shared *xenpv_block_shared(void *block)
 {
     return (void *)((uint8_t *)block + XENPV_OFF_SHARED);
 }
+
+/**
+ * XenPvEmergencyConsole: the hypervisor's console; zeroed at start
+ * @line: what has come of the current line
+ * @len: bytes of it
+ * @credit: lines that may be printed now
+ * @dropped: lines that were not
+ * @refilled: when @credit was last renewed; host time in ns
+ */
+typedef struct XenPvEmergencyConsole {
+    char line[200];
+    size_t len;
+    unsigned credit;
+    uint64_t dropped;
+    int64_t refilled;
+} XenPvEmergencyConsole;
+
+/**
+ * xenpv_emergency_write: the guest has written to it
+ * @buf: any @len bytes
+ */
+void xenpv_emergency_write(XenPvEmergencyConsole *con, const uint8_t *buf,
+                           size_t len);
 
 /**
  * xenpv_guest_shutdown: the guest has called SCHEDOP_shutdown

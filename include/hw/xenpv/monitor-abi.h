@@ -78,7 +78,7 @@
 #define XENPV_PERCPU_OFF_L1     0x02000     /* page table of the window */
 #define XENPV_PERCPU_OFF_TSS    0x03000     /* TSS, then the entry stub */
 #define XENPV_PERCPU_OFF_ZERO   0x04000     /* GDT pages with no frame */
-#define XENPV_PERCPU_OFF_IST    0x05000     /* 3 stacks of a page: NMI, DF, MC */
+#define XENPV_PERCPU_OFF_IST    0x05000     /* 3 pages: NMI, DF, MC */
 #define XENPV_PERCPU_OFF_STACK  0x08000     /* 24 KiB, up to OFF_VCPU */
 #define XENPV_PERCPU_OFF_VCPU   0x0e000     /* initial stack pointer */
 
@@ -89,7 +89,7 @@
 #define XENPV_WIN_LDT           0x10000     /* 16 pages */
 
 /* Doorbells: 32-bit port writes.  The guest kernel has no access to ports. */
-#define XENPV_PORT_CALL         0x7e00      /* value: vCPU; its mailbox is set */
+#define XENPV_PORT_CALL         0x7e00      /* value: vCPU */
 #define XENPV_PORT_SEND         0x7e04      /* value: event channel port */
 
 /* Vectors on the local APIC */
@@ -117,7 +117,7 @@ struct xenpv_mon_kick {
 };
 
 /* Frame types, one byte for each mfn of guest RAM, from shared.types_off */
-#define XENPV_FRAME_L1          0x01    /* holds page table entries of level 1 */
+#define XENPV_FRAME_L1          0x01    /* level 1 of page tables */
 #define XENPV_FRAME_L2          0x02
 #define XENPV_FRAME_L3          0x04
 #define XENPV_FRAME_L4          0x08
