@@ -99,11 +99,12 @@ static bool parse_image(XenPvKernel *kernel, const uint8_t *data, size_t len,
     const XenPvCompression *kind;
     size_t payload = 0;
 
-    if (xenpv_is_bzimage(data, len) &&
-        !xenpv_bzimage_payload(data, len, &payload, &len, errp)) {
-        return false;
+    if (xenpv_is_bzimage(data, len)) {
+        if (!xenpv_bzimage_payload(data, len, &payload, &len, errp)) {
+            return false;
+        }
+        data += payload;
     }
-    data += payload;
     if (xenpv_is_elf(data, len)) {
         return xenpv_elf_parse(kernel, data, len, errp);
     }
