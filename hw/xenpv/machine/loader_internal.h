@@ -196,7 +196,9 @@ void xenpv_notes_clear(XenPvNotes *notes);
  * XenPvStartInfo: Xen's struct start_info as a 64-bit guest sees it
  *
  * Spelt out with fixed widths because the public header's version has the
- * host's "unsigned long" in it.  All numbers are little-endian.
+ * host's "unsigned long" in it.  All numbers are little-endian.  The domu_
+ * names are not plain console_* because the public header defines those as
+ * macros.
  */
 typedef struct XenPvStartInfo {
     char magic[32];
@@ -207,8 +209,8 @@ typedef struct XenPvStartInfo {
     uint64_t store_mfn;
     uint32_t store_evtchn;
     uint32_t pad1;
-    uint64_t console_mfn;
-    uint32_t console_evtchn;
+    uint64_t domu_console_mfn;
+    uint32_t domu_console_evtchn;
     uint32_t pad2;
     uint64_t pt_base;           /* VA */
     uint64_t nr_pt_frames;
