@@ -37,7 +37,8 @@ $(BUILD)/build.ninja: configure xen-setup xen-hooks.mak
 	    ./configure --again; \
 	else \
 	    eval ./configure "$$CONFIGURE_FLAGS"; \
-	fi >$(CONFIGURE_LOG) || { tail -n 20 $(CONFIGURE_LOG); exit 1; }
+	fi >$(CONFIGURE_LOG) || { tail -n 20 $(CONFIGURE_LOG); \
+	    echo "(is a package missing? make deps)"; exit 1; }
 	@touch $@
 
 deps:
