@@ -335,6 +335,59 @@ static void test_large(const void *opaque)
     g_free(out.data);
 }
 
+/* What cannot be compressed is stored as it is, in blocks of another kind. */
+static void test_incompressible(const void *opaque)
+{
+    const Format *f = opaque;
+    g_autoptr(GByteArray) plain = g_byte_array_new();
+    g_autoptr(GByteArray) stream = NULL;
+    XenPvBuffer out = { .limit = 64 << 20 };
+    const XenPvCompression *kind;
+    uint32_t state = 12345;
+
+    g_byte_array_set_size(plain, 600 * 1024);
+    for (size_t i = 0; i < plain->len; i++) {
+        state = state * 1664525 + 1013904223;
+        plain->data[i] = state >> 24;
+    }
+    stream = compress(f, plain);
+    kind = stream ? xenpv_compression_find(stream->data, stream->len) : NULL;
+    if (!kind || !kind->decode) {
+        g_test_skip("no tool or no library");
+        return;
+    }
+    g_assert(xenpv_decompress(kind, stream->data, stream->len, &out,
+                              &error_abort));
+    g_assert_cmpmem(out.data, out.len, plain->data, plain->len);
+    g_free(out.data);
+}
+
+/* Sizes of blocks that no compressor writes. */
+static void test_block_sizes(void)
+{
+    enum { LZO = 4, LZ4 = 5 };
+    static const struct {
+        unsigned format;
+        size_t off;
+        uint32_t value;
+    } rows[] = {
+        { LZ4, 4, 0 }, { LZ4, 4, 0xffffffff }, { LZ4, 4, 0x7fffffff },
+        /* lzop's header without a name: 38 bytes */
+        { LZO, 38, 0xffffffff }, { LZO, 38, 0x01000000 },
+        { LZO, 42, 0xffffffff }, { LZO, 42, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        g_autoptr(GByteArray) stream = prepare(&formats[rows[i].format]);
+
+        if (!stream) {
+            return;
+        }
+        test_poke(stream, rows[i].off, rows[i].value, 4);
+        expect_error(stream, "vmlinuz-x: corrupt kernel image (bad * data)");
+    }
+}
+
 static void write_file(const char *path, const GByteArray *image)
 {
     g_assert(g_file_set_contents(path, (char *)image->data, image->len, NULL));
@@ -383,6 +436,7 @@ static void add_format_tests(const Format *f)
         { "truncated", test_truncated_stream },
         { "corrupt", test_corrupt_stream },
         { "large", test_large },
+        { "incompressible", test_incompressible },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(tests); i++) {
@@ -404,6 +458,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/bzimage/old-setup-sects", test_old_setup_sects);
     g_test_add_func("/xenpv/bzimage/header-errors", test_header_errors);
     g_test_add_func("/xenpv/bzimage/bomb", test_bomb);
+    g_test_add_func("/xenpv/bzimage/block-sizes", test_block_sizes);
     g_test_add_func("/xenpv/bzimage/files", test_files);
     return g_test_run();
 }
