@@ -128,7 +128,8 @@ def paste():
 @test
 def all_bytes():
     """A raw terminal carries every byte value both ways."""
-    data = bytes(range(256)) * 40
+    # all but ^O, which on hvc0 begins a SysRq key
+    data = bytes(value for value in range(256) if value != 15) * 40
     with Guest() as guest:
         guest.shell_ready()
         guest.console.send(f'xpv sink {len(data)}\n'.encode())
@@ -172,7 +173,7 @@ def to_file():
             guest.ends(0, BOOT)
         with open(path, 'rb') as file:
             text = file.read()
-        for mark in (b'INIT: start\r\n', b'RESULT smoke', b'INIT: done'):
+        for mark in (b'INIT: start ', b'RESULT smoke', b'INIT: done'):
             check(mark in text, f'{mark!r} is not in the file')
 
 

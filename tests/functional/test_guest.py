@@ -48,6 +48,20 @@ def programs(label):
 
 
 @test
+def cpu_models():
+    """Other CPUs make the kernel choose other ways: SYSENTER for Intel."""
+    for model in ('max,vendor=GenuineIntel', 'max,vendor=AuthenticAMD',
+                  'qemu64', 'Nehalem', 'EPYC'):
+        with Guest('-cpu', model, do='test:compat32,test:traps,test:fpu,'
+                   'test:klog') as guest:
+            guest.started_up()
+            for name, good, detail in run_groups(
+                    guest, ['compat32', 'traps', 'fpu', 'klog']):
+                yield f'{model}/{name}', good, detail
+            guest.ends(0)
+
+
+@test
 def again_under_pressure():
     """What moves page tables and FPU state most, in little memory, twice."""
     groups = ['memory', 'fpu', 'procs', 'signals'] * (3 if SETUP.full else 1)

@@ -209,13 +209,27 @@ static int use_entry(void *arg)
     return 0;
 }
 
-/* A way in that this CPU does not have is an invalid instruction */
+/* Is this what vendors other than Intel do in 64-bit kernels? */
+static int is_intel(void)
+{
+    u32 a = 0, b, c, d;
+
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    return b == 0x756e6547;             /* Genu(ineIntel) */
+}
+
+/*
+ * SYSENTER is for Intel, 32-bit SYSCALL for all others.  The other one is an
+ * invalid instruction, or one that the kernel has not prepared for: a #GP.
+ */
 static void try_entry(const char *name, entry *enter)
 {
-    int status = in_child(use_entry, enter);
+    int status = in_child(use_entry, enter), sig = status & 0x7f;
+    int foreign = (enter == via_sysenter && !is_intel()) ||
+                  (enter == via_syscall && is_intel());
 
-    if ((status & 0x7f) == SIGILL) {
-        skip(name, "this CPU has no such instruction in 32-bit mode");
+    if (foreign && (sig == SIGILL || sig == SIGSEGV)) {
+        skip(name, "not offered on a CPU of this vendor");
         return;
     }
     verdict(name, status == 0, status);
