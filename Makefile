@@ -68,7 +68,7 @@ bench:
 
 lint:
 	@scripts/install-deps build lint
-	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@$(MAKE) --no-print-directory -s $(BUILD)/build.ninja
 	@scripts/lint
 
 clean:
