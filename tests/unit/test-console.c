@@ -38,6 +38,11 @@ struct TestChardev {
     size_t max_write;           /* ... and at most so many at once */
     int fail;                   /* errno of every write */
     bool close_on_write;        /* finds its peer gone */
+    int pause;                  /* refusals between one write and the next */
+    int refuse;                 /* ... and before the next */
+    int accepts;                /* told that input is welcome again */
+    void (*on_write)(void *opaque);
+    void *opaque;
 };
 
 static int test_chr_write(Chardev *chr, const uint8_t *buf, int len)
@@ -50,14 +55,24 @@ static int test_chr_write(Chardev *chr, const uint8_t *buf, int len)
         errno = EPIPE;
         return -1;
     }
-    if (test->fail || !test->credit) {
+    if (test->fail || !test->credit || test->refuse) {
+        test->refuse -= test->refuse > 0;
         errno = test->fail ?: EAGAIN;
         return -1;
     }
+    test->refuse = test->pause;
     len = MIN(len, MIN(test->credit, test->max_write));
     test->credit -= len;
     g_string_append_len(test->got, (const char *)buf, len);
+    if (test->on_write) {
+        test->on_write(test->opaque);
+    }
     return len;
+}
+
+static void test_chr_accept_input(Chardev *chr)
+{
+    CHARDEV_TEST(chr)->accepts++;
 }
 
 static void test_chr_init(Object *obj)
@@ -76,6 +91,7 @@ static void test_chr_finalize(Object *obj)
 static void test_chr_class_init(ObjectClass *oc, void *data)
 {
     CHARDEV_CLASS(oc)->chr_write = test_chr_write;
+    CHARDEV_CLASS(oc)->chr_accept_input = test_chr_accept_input;
 }
 
 static const TypeInfo test_chr_type = {
@@ -203,6 +219,26 @@ static char *guest_gets(Guest *g)
     fake_guest_notify(g->hv, g->port);
     fixture_settle();
     return g_string_free(text, false);
+}
+
+/* Without another word of the guest. */
+typedef struct Expected {
+    TestChardev *chr;
+    size_t len;
+} Expected;
+
+static bool has_got(void *opaque)
+{
+    Expected *e = opaque;
+
+    return e->chr->got->len >= e->len;
+}
+
+static void wait_got(TestChardev *chr, size_t len)
+{
+    Expected e = { chr, len };
+
+    g_assert_true(fixture_wait(has_got, &e));
 }
 
 #define assert_got(chr, text)                           \
@@ -420,9 +456,7 @@ static void test_last_words(void)
     assert_live(s.hv, 0, 0, 3);
     s.chr->credit = SIZE_MAX;
     /* No more events of the guest: the device itself must come back. */
-    while (!strstr(s.chr->got->str, "!")) {
-        main_loop_wait(false);
-    }
+    wait_got(s.chr, strlen("goodbye!"));
     assert_got(s.chr, "goodbye!");
     scene_end(&s);
 }
@@ -436,7 +470,9 @@ static void test_shutdown(void)
     s.chr->credit = 0;
     guest_puts(&s.guest, "power down");
     s.chr->credit = SIZE_MAX;
-    s.chr->max_write = 3;
+    /* Slower in all than we would wait for one that does not move. */
+    s.chr->max_write = 1;
+    s.chr->pause = s.chr->refuse = 60;
     fixture_runstate = RUN_STATE_SHUTDOWN;
     xenpv_bus_close(s.bus);
     fixture_runstate = RUN_STATE_RUNNING;
@@ -553,9 +589,7 @@ static void test_back_pressure(void)
     fixture_settle();
     fake_guest_events(s.hv, s.guest.port);
     s.chr->credit = SIZE_MAX;
-    while (s.chr->got->len < 2148) {
-        main_loop_wait(false);
-    }
+    wait_got(s.chr, 2148);
     g_assert_cmpuint(s.guest.page->out_cons, ==, s.guest.page->out_prod);
     g_assert_cmpuint(fake_guest_events(s.hv, s.guest.port), ==, 1);
     scene_end(&s);
@@ -584,9 +618,7 @@ static void test_limit(void)
     g_assert_cmpuint(sent, ==, 10 + 5000 + 2048);
     s.chr->credit = SIZE_MAX;
     s.chr->max_write = 333;
-    while (s.chr->got->len < sent) {
-        main_loop_wait(false);
-    }
+    wait_got(s.chr, sent);
     g_assert_cmpmem(s.chr->got->str, s.chr->got->len, text, sent);
     scene_end(&s);
 }
@@ -779,8 +811,10 @@ static void test_input_full(void)
     /* More than asked for: the ring is not overrun. */
     qemu_chr_be_write(CHARDEV(s.chr), text, 5);
     g_assert_cmpuint(s.guest.page->in_prod, ==, 1024);
+    s.chr->accepts = 0;
     in = guest_gets(&s.guest);
     g_assert_cmpuint(strlen(in), ==, 1024);
+    g_assert_cmpint(s.chr->accepts, ==, 1);
     g_assert_cmpint(qemu_chr_be_can_write(CHARDEV(s.chr)), ==, 1024);
     qemu_chr_be_write(CHARDEV(s.chr), (uint8_t *)"more", 4);
     rest = guest_gets(&s.guest);
@@ -892,27 +926,34 @@ static void test_hostile_keys(void)
     }
 }
 
+/* For every byte that goes out the guest writes another. */
+static void guest_refills(void *opaque)
+{
+    Guest *g = opaque;
+
+    if (g->page->out_prod < 10 * 1024 * 1024) {
+        guest_print(g, "0123456789abcdef", 16);
+    }
+}
+
 /* A guest that never stops writing leaves others their turn. */
 static void test_bounded_work(void)
 {
-    char text[2048];
-    int events = 0;
+    g_autofree char *text = g_strnfill(2048, 'y');
     Scene s;
-    int i;
 
-    memset(text, 'y', sizeof(text));
     scene_begin(&s, 1, "0");
-    s.chr->max_write = 1;
+    s.chr->max_write = 16;
+    s.chr->on_write = guest_refills;
+    s.chr->opaque = &s.guest;
     g_assert_cmpuint(guest_print(&s.guest, text, 2048), ==, 2048);
-    fixture_settle();
-    g_assert_cmpuint(s.chr->got->len, ==, 2048);
-    events = fake_guest_events(s.hv, s.guest.port);
-    g_assert_cmpint(events, ==, 1);
-    for (i = 0; i < 100; i++) {
-        g_assert_cmpuint(guest_print(&s.guest, text, 2048), ==, 2048);
-        fixture_settle();
-    }
-    g_assert_cmpuint(s.chr->got->len, ==, 101 * 2048);
+    main_loop_wait(true);
+    g_assert_cmpuint(s.chr->got->len, <, 1024 * 1024);
+    fake_guest_events(s.hv, s.guest.port);
+    wait_got(s.chr, 10 * 1024 * 1024);
+    /* One notification per batch, not per write. */
+    g_assert_cmpuint(fake_guest_events(s.hv, s.guest.port), <,
+                     10 * 1024 * 1024 / 16 / 100);
     scene_end(&s);
 }
 

@@ -28,6 +28,9 @@ struct Scripted {
     bool fail_connect;
     bool release_itself;
     int again;                  /* event asks to run again, so many times */
+    bool slow;                  /* event and disconnect take their time */
+    bool in_event, in_disconnect;
+    uint32_t port;
     uint32_t forget;            /* requests left in flight by disconnect */
 
     int advertised, connects, disconnects, events, keys, realizes;
@@ -83,6 +86,7 @@ static bool script_connect(XenPvDevice *dev, Error **errp)
         !xenpv_dev_read_front_uint(dev, "extra", 10, 3, &extra, errp)) {
         return false;
     }
+    s->port = port;
     grant = ref;
     s->map = xenpv_dev_map_grants(dev, &grant, 1, false, errp);
     if (!s->map) {
@@ -104,6 +108,12 @@ static void script_disconnect(XenPvDevice *dev)
     Scripted *s = SCRIPTED(dev);
 
     s->disconnects++;
+    g_assert_false(qatomic_read(&s->in_event));
+    qatomic_set(&s->in_disconnect, true);
+    if (s->slow && s->event) {
+        fake_guest_notify(dev->hv, s->port);
+        g_usleep(1000);
+    }
     if (s->release_itself) {
         if (s->event) {
             xenpv_dev_unbind(dev, s->event);
@@ -117,6 +127,7 @@ static void script_disconnect(XenPvDevice *dev)
     if (!s->forget) {
         s->map = NULL;
     }
+    qatomic_set(&s->in_disconnect, false);
 }
 
 static bool script_event(XenPvDevice *dev, void *opaque)
@@ -125,12 +136,18 @@ static bool script_event(XenPvDevice *dev, void *opaque)
 
     g_assert_true(opaque == s);
     g_assert_true(dev->connected);
+    qatomic_set(&s->in_event, true);
+    g_assert_false(qatomic_read(&s->in_disconnect));
     s->event_thread = g_thread_self();
     qatomic_inc(&s->events);
+    if (s->slow) {
+        g_usleep(500);
+    }
     if (s->again) {
         s->again--;
         xenpv_event_again(s->event);
     }
+    qatomic_set(&s->in_event, false);
     return true;
 }
 
@@ -779,6 +796,22 @@ static void test_read_uint(void)
     scene_end(&sc);
 }
 
+/* No longer than an honest value, and no part of a longer one. */
+static void test_read_long(void)
+{
+    g_autofree char *text = g_strnfill(XENPV_VALUE_MAX + 1, 'x');
+    g_autofree char *longest = NULL;
+    Scene sc;
+
+    scene_begin(&sc);
+    fake_guest_write(sc.hv, FE "/name", "%s", text);
+    g_assert_null(xenpv_dev_read_front(XENPV_DEVICE(sc.s), "name"));
+    fake_guest_write(sc.hv, FE "/name", "%s", text + 1);
+    longest = xenpv_dev_read_front(XENPV_DEVICE(sc.s), "name");
+    g_assert_cmpstr(longest, ==, text + 1);
+    scene_end(&sc);
+}
+
 /* ---- another thread ---- */
 
 typedef struct Worker {
@@ -838,6 +871,7 @@ static void test_thread(void)
     g_assert_true(fixture_wait(had_events, sc.s));
     g_assert_true(sc.s->event_thread == g_thread_self());
     xenpv_event_set_context(sc.s->event, w.ctx);
+    sc.s->slow = true;
 
     /* Once disconnected, not one event more, however hard it is pushed. */
     for (i = 0; i < 200; i++) {
@@ -882,6 +916,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/device/events", test_events);
     g_test_add_func("/xenpv/device/keys", test_keys);
     g_test_add_func("/xenpv/device/read-uint", test_read_uint);
+    g_test_add_func("/xenpv/device/read-long", test_read_long);
     g_test_add_func("/xenpv/device/thread", test_thread);
     return g_test_run();
 }

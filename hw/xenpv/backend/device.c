@@ -78,7 +78,6 @@ static bool dev_connect(XenPvDevice *dev, Error **errp)
     bool ok;
 
     trace_xenpv_dev_connect(dev->label);
-    dev->changed_keys = 0;
     dev->connected = true;
     ok = XENPV_DEVICE_GET_CLASS(dev)->connect(dev, errp);
     trace_xenpv_dev_connected(dev->label, ok);
