@@ -120,7 +120,7 @@ static void run_through(uint32_t nr_pages, uint32_t stride, uint32_t start)
 {
     uint8_t buf[256], rsp[4];
     uint32_t done = 0, burst = 1, i, n;
-    XenPvRing ring;
+    XenPvRing ring = {};
     Front f;
 
     front_init(&f, nr_pages, stride, start);
@@ -335,7 +335,7 @@ static void test_hold_off(void)
 static void test_take_over(void)
 {
     uint8_t buf[8];
-    XenPvRing ring;
+    XenPvRing ring = {};
     Front f;
     int n;
 
