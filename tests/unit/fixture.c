@@ -124,6 +124,7 @@ XenPvBus *fixture_bus(XenPvHv *hv)
     XenPvBus *bus = xenpv_bus_new(parent, hv, FAKE_GUEST);
 
     qdev_realize(parent, NULL, &error_abort);
+    xenpv_bus_restart(bus);
     return bus;
 }
 
@@ -166,10 +167,12 @@ XenPvDevice *fixture_plug(XenPvBus *bus, Error **errp, const char *type, ...)
 
 void fixture_unplug(XenPvDevice *dev, Error **errp)
 {
-    BusState *bus = qdev_get_parent_bus(DEVICE(dev));
+    HotplugHandler *handler =
+        qdev_get_parent_bus(DEVICE(dev))->hotplug_handler;
 
-    HOTPLUG_HANDLER_GET_CLASS(bus)->unplug_request(HOTPLUG_HANDLER(bus),
-                                                   DEVICE(dev), errp);
+    g_assert_nonnull(handler);
+    HOTPLUG_HANDLER_GET_CLASS(handler)->unplug_request(handler, DEVICE(dev),
+                                                       errp);
 }
 
 /* ---- time ---- */

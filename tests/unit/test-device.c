@@ -682,6 +682,24 @@ static void test_quiet(void)
     scene_end(&sc);
 }
 
+/* Before there is a domain, nothing is written where it will be. */
+static void test_before_start(void)
+{
+    Scene sc = { .hv = fake_hv_new() };
+
+    sc.bus = fixture_bus(sc.hv);
+    xenpv_bus_quiesce(sc.bus);
+    g_assert_cmpint(xenpv_store_rm(sc.hv, NULL, "/local/domain/1"), ==, 0);
+    fixture_plug(sc.bus, &error_abort, TYPE_SCRIPTED, NULL);
+    fixture_settle();
+    assert_node(sc.hv, NULL, "/local/domain/1");
+    assert_node(sc.hv, NULL, BE);
+    assert_live(sc.hv, 0, 0, 0);
+    xenpv_bus_restart(sc.bus);
+    assert_node(sc.hv, "2", BE "/state");
+    scene_end(&sc);
+}
+
 /* An unplug the guest never answered is done when the guest is reset. */
 static void test_unplug_then_reset(void)
 {
@@ -910,6 +928,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/device/toolstack-closes", test_toolstack_closes);
     g_test_add_func("/xenpv/device/toolstack-forces", test_toolstack_forces);
     g_test_add_func("/xenpv/device/quiet", test_quiet);
+    g_test_add_func("/xenpv/device/before-start", test_before_start);
     g_test_add_func("/xenpv/device/unplug-then-reset",
                     test_unplug_then_reset);
     g_test_add_func("/xenpv/device/close", test_close);

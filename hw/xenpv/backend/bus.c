@@ -105,11 +105,20 @@ XenPvBus *xenpv_bus_new(DeviceState *parent, XenPvHv *hv, XenPvDomid guest)
 
     bus->hv = hv;
     bus->guest = guest;
-    qbus_set_bus_hotplug_handler(BUS(bus));
+    bus->quiet = true;
     return bus;
 }
 
 /* ---- QOM ---- */
+
+/*
+ * A link is set by path, and there is no path to the bus before its parent
+ * has a place in the tree, which is when it is realized.
+ */
+static void bus_realize(BusState *bus, Error **errp)
+{
+    qbus_set_bus_hotplug_handler(bus);
+}
 
 static void bus_print_dev(Monitor *mon, DeviceState *dev, int indent)
 {
@@ -139,6 +148,7 @@ static void bus_class_init(ObjectClass *class, void *data)
     BusClass *bc = BUS_CLASS(class);
     HotplugHandlerClass *hc = HOTPLUG_HANDLER_CLASS(class);
 
+    bc->realize = bus_realize;
     bc->print_dev = bus_print_dev;
     bc->get_dev_path = bus_get_dev_path;
     hc->unplug_request = bus_unplug_request;

@@ -332,7 +332,7 @@ struct XenPvBus {
 
     /*< private >*/
     QTAILQ_HEAD(, XenPvDevice) devices;
-    bool quiet;                 /* between quiesce and restart */
+    bool quiet;                 /* no guest: before the first restart, too */
 };
 
 /**
@@ -341,8 +341,10 @@ struct XenPvBus {
  * @guest: the domain its devices serve
  * @errp: set on failure
  *
- * "-device" and device_add find the bus by its type.  When QEMU exits all
- * devices are disconnected and leave their nodes closed.
+ * "-device" and device_add find the bus by its type.  Nothing is written to
+ * the store before xenpv_bus_restart(): the domain's own directories, whose
+ * access rights those of its devices derive from, come first.  When QEMU
+ * exits all devices are disconnected and leave their nodes closed.
  */
 XenPvBus *xenpv_bus_create(XenPvHv *hv, XenPvDomid guest, Error **errp);
 
@@ -362,7 +364,7 @@ XenPvBus *xenpv_bus_new(DeviceState *parent, XenPvHv *hv, XenPvDomid guest);
 void xenpv_bus_quiesce(XenPvBus *bus);
 
 /**
- * xenpv_bus_restart: start over with a new guest
+ * xenpv_bus_restart: start with a new guest
  *
  * Writes the nodes of all devices anew, as they are for a device just
  * plugged, and waits for front ends.  Devices plugged since
