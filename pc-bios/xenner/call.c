@@ -54,7 +54,7 @@ static unsigned put_string(char *buf, unsigned pos, const char *s)
 
 static unsigned put_hex(char *buf, unsigned pos, const char *name, uint64_t v)
 {
-    char digits[19] = " 0x";
+    char digits[20] = " 0x";
     char *d = digits + 3;
     int shift = 60;
 
