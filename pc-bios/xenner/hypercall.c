@@ -67,6 +67,9 @@ static long hc_callback_op(struct vcpu *v, uint64_t op, uint64_t arg)
     if (!cb) {
         return -XEN_ENOSYS;
     }
+    if (op == CALLBACKOP_unregister && r.type != CALLBACKTYPE_nmi) {
+        return -XEN_EINVAL;
+    }
     cb->address = r.address;
     cb->mask_events = r.flags & CALLBACKF_mask_events;
     update_fast_paths(v);
