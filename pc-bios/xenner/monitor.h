@@ -212,6 +212,11 @@ static inline bool mfn_is_ram(uint64_t mfn)
            (maddr >= XENPV_RAM_HIGH && maddr < SHARED->ram_high_end);
 }
 
+static inline bool canonical(uint64_t va)
+{
+    return va + (1ull << 47) < 1ull << 48;
+}
+
 /* Addresses a guest may hand us: not the hole, and canonical */
 static inline bool guest_range_ok(uint64_t va, uint64_t len)
 {

@@ -272,6 +272,8 @@ static bool write_msr(uint32_t index, uint64_t value)
     case MSR_FS_BASE:
     case MSR_GS_BASE:
     case MSR_KERNEL_GS_BASE:
+        /* TCG would take any */
+        return canonical(value) && wrmsr_guarded(index, value) == 0;
     case MSR_TSC_AUX:
         return wrmsr_guarded(index, value) == 0;
     case MSR_PAT:

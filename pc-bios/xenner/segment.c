@@ -217,5 +217,8 @@ long hc_set_segment_base(struct vcpu *v, uint64_t which, uint64_t base)
     default:
         return -XEN_EINVAL;
     }
-    return wrmsr_guarded(msr, base) ? -XEN_EINVAL : 0;
+    if (!canonical(base) || wrmsr_guarded(msr, base)) {
+        return -XEN_EINVAL;
+    }
+    return 0;
 }
