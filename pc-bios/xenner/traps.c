@@ -60,7 +60,7 @@ void update_fast_paths(struct vcpu *v)
                       v->syscall_cb.mask_events &&
                       guest_range_ok(v->kernel_sp - 64, 64) &&
                       guest_range_ok(v->syscall_cb.address, 1);
-    v->fast_iret = one_cr3;
+    v->fast_iret = one_cr3 && !v->nmi_masked;
 }
 
 static void bounce(struct vcpu *v, struct regs *regs,
@@ -367,6 +367,7 @@ void exit_work(struct regs *regs)
         }
         if (cb.address) {
             v->nmi_masked = true;
+            update_fast_paths(v);       /* iret ends the handler */
             bounce(v, regs, &cb, false, 0);
         }
     }
@@ -442,6 +443,9 @@ long do_iret(struct vcpu *v, struct regs *regs)
         regs->r11 = c.r11;
     }
     v->info->evtchn_upcall_mask = !(c.rflags & FL_IF);
-    v->nmi_masked = false;
+    if (v->nmi_masked) {
+        v->nmi_masked = false;
+        update_fast_paths(v);
+    }
     return c.rax;
 }
