@@ -14,8 +14,7 @@ struct registers {
     uint64_t after;
 };
 
-KERNEL_CODE(void call_with(struct registers *in, struct registers *out),
-            call_with,
+KERNEL_CODE(call_with,
             "    push %rbx\n"
             "    push %rbp\n"
             "    push %r12\n"
@@ -86,7 +85,7 @@ static void preserved_by(unsigned nr, uint64_t a1, uint64_t a2, long result)
     in.rax = nr;
     in.rdi = a1;
     in.rsi = a2;
-    call_with(&in, &out);
+    ((void (*)(struct registers *, struct registers *))call_with)(&in, &out);
     equal(out.rax, result);
     equal(out.rbx, in.rbx);
     equal(out.rdx, in.rdx);

@@ -176,6 +176,7 @@ struct frame {
 extern char trap_entries[];
 extern char event_entry[], failsafe_entry[], syscall_entry[],
     syscall32_entry[], sysenter_entry[], nmi_entry[];
+extern uint8_t hypercall_page[];
 
 #define ENTRY_OF(vector) ((uint64_t)trap_entries + 32 * (vector))
 
@@ -192,8 +193,8 @@ extern uint8_t trap_mask;
 
 /*
  * Called for a trap in kernel or user mode; may change what is returned to.
- * Without one, a trap in user mode ends run_user(), a trap in try() is
- * caught, events are counted and acknowledged, and any other is a failure.
+ * Without one, a trap in try() is caught, a trap in run() ends it, events are
+ * counted and acknowledged, and any other is a failure.
  */
 extern void (*on_trap)(struct frame *f);
 
@@ -214,6 +215,7 @@ extern volatile uint64_t try_resume, try_vector;
                          insn "\n" \
                          "771:\n\t" \
                          "movq $0, try_resume(%%rip)" __VA_ARGS__); \
+        __asm__ volatile("" : : : "memory"); \
         try_vector; \
     })
 
@@ -270,7 +272,7 @@ extern char user_start[], user_end[];
 
 /*
  * USER_CODE(name, "instructions"): user code, ending where it likes: any trap
- * or system call that on_trap does not take ends run_user().
+ * or system call that on_trap does not take ends run().
  */
 #define USER_CODE(name, text) \
     extern char name[]; \
@@ -280,9 +282,9 @@ extern char user_start[], user_end[];
             #name ":\n" text "\n" \
             ".popsection")
 
-/* KERNEL_CODE(prototype, name, "instructions"): a function in assembly */
-#define KERNEL_CODE(prototype, name, text) \
-    extern prototype; \
+/* The same in the kernel's text */
+#define KERNEL_CODE(name, text) \
+    extern char name[]; \
     __asm__(".pushsection .text\n" \
             ".globl " #name "\n" \
             #name ":\n" text "\n" \
@@ -293,8 +295,10 @@ extern void *user_data;             /* USER_DATA, for the kernel */
 extern uint64_t *user_l4;
 /* A context to start @code with: USER_CS, a stack, events on */
 struct frame user_context(const char *code);
-/* Enter user mode; returns the trap that ended it */
-struct frame run_user(const struct frame *context);
+/* Go to any context, of either mode; returns the trap that ended it */
+struct frame run(const struct frame *context);
+/* user_setup() first; a context in user_context(code), run */
+struct frame run_user(const char *code);
 
 /* ---- events and time --------------------------------------------------- */
 

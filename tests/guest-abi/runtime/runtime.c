@@ -97,7 +97,7 @@ void (*on_trap)(struct frame *f);
 uint64_t iret_flags;
 /* volatile: written by traps, see abi.h */
 volatile uint64_t try_resume, try_vector;
-static volatile bool in_user;   /* volatile: likewise */
+static volatile bool running;   /* volatile: likewise */
 
 static bool has_error_code(uint64_t vector)
 {
@@ -139,13 +139,13 @@ void trap_c(struct frame *f)
     } else if (f->vector == EVENT) {
         VCPU->evtchn_upcall_pending = 0;
         VCPU->evtchn_pending_sel = 0;
-    } else if (in_user && (f->cs & 3) == 3) {
-        in_user = false;
-        leave_user();
     } else if (try_resume && (f->cs & 3) == 0) {
         try_vector = f->vector;
         f->rip = try_resume;
         try_resume = 0;
+    } else if (running) {
+        running = false;
+        leave_user();
     } else {
         unexpected(f);
     }
@@ -228,13 +228,20 @@ struct frame user_context(const char *code)
     return f;
 }
 
-struct frame run_user(const struct frame *context)
+struct frame run(const struct frame *context)
 {
     struct frame f = *context;
 
-    in_user = true;
+    running = true;
     enter_user(&f);
     return trap;
+}
+
+struct frame run_user(const char *code)
+{
+    struct frame f = user_context(code);
+
+    return run(&f);
 }
 
 /* ---- events and time --------------------------------------------------- */

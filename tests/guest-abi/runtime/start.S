@@ -163,6 +163,7 @@ common_entry:
     push    %r15
     mov     %rsp, %rdi
     mov     %rsp, %rbx
+    cld
     and     $-16, %rsp
     call    trap_c
     mov     %rbx, %rsp

@@ -1,0 +1,52 @@
+/*
+ * Pages given back and taken again: counted, cleared, entered in the
+ * machine-to-phys table.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#include "abi.h"
+
+#define N 8
+
+int main(void)
+{
+    struct xen_memory_reservation r = { .nr_extents = N, .domid = DOMID_SELF };
+    uint64_t frame[N], pfn[N], pages = start_info->nr_pages;
+    domid_t self = DOMID_SELF;
+    uint64_t *page[N];
+    unsigned i;
+
+    for (i = 0; i < N; i++) {
+        page[i] = alloc_page();
+        *page[i] = 0x5ec2e7;
+        frame[i] = mfn_of(page[i]);
+        pfn[i] = pfn_of(page[i]);
+        equal(update_va((uint64_t)page[i], 0), 0);
+    }
+    set_xen_guest_handle(r.extent_start, (xen_pfn_t *)frame);
+    equal(hc(memory_op, XENMEM_decrease_reservation, &r), N);
+    equal(hc(memory_op, XENMEM_current_reservation, &self), pages - N);
+    for (i = 0; i < N; i++) {
+        check(M2P[frame[i]] != pfn[i]);
+    }
+
+    /* In go the page numbers, out come the frames */
+    memcpy(frame, pfn, sizeof(frame));
+    equal(hc(memory_op, XENMEM_populate_physmap, &r), N);
+    equal(hc(memory_op, XENMEM_current_reservation, &self), pages);
+    for (i = 0; i < N; i++) {
+        equal(M2P[frame[i]], pfn[i]);
+        equal(update_va((uint64_t)page[i], frame[i] * PAGE_SIZE | PTE_P |
+                        PTE_RW), 0);
+        equal(*page[i], 0);
+        *page[i] = i;
+    }
+
+    /* No more than there is; what was not done is not counted */
+    r.nr_extents = 1;
+    frame[0] = pfn[0];
+    equal(hc(memory_op, XENMEM_populate_physmap, &r), 0);
+    frame[0] = 0xfffffff;
+    equal(hc(memory_op, XENMEM_decrease_reservation, &r), 0);
+    return 0;
+}
