@@ -649,6 +649,28 @@ static void test_tx_rights(void)
     world_free(w);
 }
 
+/* As many levels as there can be, removed and made again. */
+static void test_tx_deep(void)
+{
+    World *w = world_new();
+    GString *path = g_string_new("data");
+    uint32_t tx;
+
+    while (path->len < 1900) {
+        g_string_append(path, "/d");
+    }
+    put(w, w->guest, path->str, "old");
+    g_assert(!xenpv_xs_tx_start(w->guest, &tx));
+    g_assert(!xenpv_xs_rm(w->guest, tx, "data/d"));
+    g_assert(!xenpv_xs_write(w->guest, tx, path->str, "new", 3));
+    g_assert(!xenpv_xs_tx_end(w->guest, tx, true));
+    g_string_append_c(path, '\0');
+    expect(w, w->guest, XS_READ, 0, (Bytes) { path->str, path->len },
+           P("new"));
+    g_string_free(path, true);
+    world_free(w);
+}
+
 static void test_tx_changes_quota(void)
 {
     World *w = world_new();
@@ -694,6 +716,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/store-wire/tx", test_tx);
     g_test_add_func("/xenpv/store-wire/tx-rm", test_tx_rm);
     g_test_add_func("/xenpv/store-wire/tx-rights", test_tx_rights);
+    g_test_add_func("/xenpv/store-wire/tx-deep", test_tx_deep);
     g_test_add_func("/xenpv/store-wire/tx-changes-quota",
                     test_tx_changes_quota);
     return g_test_run();

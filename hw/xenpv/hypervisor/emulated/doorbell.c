@@ -39,6 +39,7 @@ static int64_t call_shutdown(XenPvEmu *emu, struct xenpv_mailbox *mb)
     if (mb->arg[0] == SHUTDOWN_SOFT) {
         return -XEN_ENOSYS;
     }
+    xenpv_xs_fire_special(emu->store, "@releaseDomain");
     return emu->cfg.hooks->shutdown(emu->cfg.opaque, mb->arg[0], mb->arg[1]);
 }
 

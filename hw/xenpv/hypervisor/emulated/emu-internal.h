@@ -94,7 +94,7 @@ struct XenPvEmu {
 
     XenPvEmuConfig cfg;
 
-    /* events.c */
+    /* events.c, channel.c */
     XenPvEmuPort port[XENPV_NR_PORTS];
     XenPvEmuChannel *local[XENPV_NR_PORTS];     /* by our own port */
     uint32_t virq_port[XENPV_MAX_VCPUS][XENPV_NR_VIRQS];
@@ -131,11 +131,23 @@ static inline bool xenpv_emu_is_guest(XenPvEmu *emu, uint16_t domid)
 }
 
 /* events.c */
-void xenpv_emu_events_init(XenPvEmu *emu);
 void xenpv_emu_events_reset(XenPvEmu *emu);
-void xenpv_emu_events_cleanup(XenPvEmu *emu);
 int xenpv_emu_evtchn_op(XenPvEmu *emu, uint32_t op, uint8_t *data,
                         uint32_t *len);
+/** xenpv_emu_port: NULL for a number that is not a port's */
+XenPvEmuPort *xenpv_emu_port(XenPvEmu *emu, uint32_t port);
+/** xenpv_emu_mirror: show the monitor what has become of @port */
+void xenpv_emu_mirror(XenPvEmu *emu, uint32_t port);
+/** xenpv_emu_connect: @port is an end of @channel from now on */
+void xenpv_emu_connect(XenPvEmu *emu, uint32_t port,
+                       XenPvEmuChannel *channel);
+
+/* channel.c */
+void xenpv_emu_channels_init(XenPvEmu *emu);
+void xenpv_emu_channels_cleanup(XenPvEmu *emu);
+/** xenpv_emu_set_pending: an event for the guest.  Any thread. */
+void xenpv_emu_set_pending(XenPvEmu *emu, uint32_t port);
+void xenpv_emu_clear_pending(XenPvEmu *emu, uint32_t port);
 XenPvChannel *xenpv_emu_channel_bind(XenPvHv *hv, XenPvDomid domid,
                                      uint32_t remote_port, Error **errp);
 int xenpv_emu_channel_ack(XenPvChannel *channel);

@@ -60,7 +60,7 @@ XenPvEmu *xenpv_emu_new(const XenPvEmuConfig *config, Error **errp)
     emu->parent.ops = &emulated_ops;
     emu->parent.self = 0;
     emu->cfg = *config;
-    xenpv_emu_events_init(emu);
+    xenpv_emu_channels_init(emu);
     xenpv_emu_grants_init(emu);
     xenpv_emu_store_init(emu);
     return emu;
@@ -83,7 +83,7 @@ void xenpv_emu_free(XenPvEmu *emu)
 {
     xenpv_emu_socket_close(emu);
     xenpv_emu_ring_detach(emu);
-    xenpv_emu_events_cleanup(emu);
+    xenpv_emu_channels_cleanup(emu);
     xenpv_emu_grants_cleanup(emu);
     xenpv_emu_store_cleanup(emu);
     /* Ends of channels that are being reclaimed still point to us. */
