@@ -474,13 +474,17 @@ static void xenpv_machine_init(MachineState *machine)
         qemu_uuid_generate(&s->uuid);
     }
     x86_cpus_init(X86_MACHINE(machine), CPU_VERSION_LATEST);
+    /*
+     * Exit notifiers run last in, first out: the bus, which has one as well,
+     * must find the hypervisor still there.
+     */
+    s->exit.notify = xenpv_exit;
+    qemu_add_exit_notifier(&s->exit);
     if (!init_emulation(s, &err) || !init_console(s, &err)) {
         goto fail;
     }
     s->powerdown.notify = xenpv_powerdown;
     qemu_register_powerdown_notifier(&s->powerdown);
-    s->exit.notify = xenpv_exit;
-    qemu_add_exit_notifier(&s->exit);
     return;
 
 fail:
