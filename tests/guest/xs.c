@@ -211,7 +211,13 @@ int cmd_xs(int argc, char **argv)
         int left = argc > 3 ? atoi(argv[3]) : 1;
 
         err = xs_watch(XS_WATCH, argv[2], "xs", &r);
-        while (!err && left) {
+        if (!err && events_seen) {
+            /* the first event came before the reply */
+            puts(last_event);
+            fflush(stdout);
+            left--;
+        }
+        while (!err && left > 0) {
             if (!receive(&r)) {
                 err = "connection lost";
             } else if (r.type == XS_WATCH_EVENT) {
