@@ -14,6 +14,8 @@
 
 #define SECOND          1000000000ull
 #define RESYNC_PERIOD   SECOND
+#define MIN_HZ          1000000ull
+#define CLOCK_TRIES     3
 #define MIN_INTERVAL    (SECOND / 5)    /* shorter says nothing on the rate */
 #define SLOP            5000ull         /* early enough to count as due */
 #define MAX_TIMER       4000000000ull   /* the APIC's counter has 32 bits */
@@ -64,6 +66,9 @@ static void set_rate(uint64_t hz)
 {
     int8_t shift = 0;
 
+    if (hz < MIN_HZ) {
+        hz = MIN_HZ;            /* nonsense, but the loop below must end */
+    }
     while (hz > 2 * SECOND) {
         hz >>= 1;
         shift--;
@@ -125,24 +130,42 @@ static uint64_t corrected(uint64_t hz, int64_t err)
     return mul_div(hz, SECOND, SECOND + err);
 }
 
-void time_resync(struct vcpu *v, bool jumped)
+/*
+ * QEMU's clock, and the counter at that moment.  The thread may be taken off
+ * its processor between the readings: the quickest of a few tries counts.
+ */
+static uint64_t read_qemu_clock(struct xenpv_mon_clock *best)
 {
-    struct xenpv_mon_clock *c = (void *)mailbox()->data;
-    uint64_t before = rdtsc(), tsc, hz, ns, wall_ns;
+    const struct xenpv_mon_clock *c = (const void *)mailbox()->data;
+    uint64_t shortest = ~0ull, tsc = 0;
     unsigned i;
 
-    mailbox()->len = 0;
-    if (call_qemu(XENPV_CALL_CLOCK, 0, NULL)) {
-        panic("no clock", NULL);
+    for (i = 0; i < CLOCK_TRIES; i++) {
+        uint64_t before = rdtsc(), took;
+
+        mailbox()->len = 0;
+        if (call_qemu(XENPV_CALL_CLOCK, 0, NULL)) {
+            panic("no clock", NULL);
+        }
+        took = rdtsc() - before;
+        if (took < shortest) {
+            shortest = took;
+            tsc = before + took / 2;
+            *best = *c;
+        }
     }
-    ns = c->ns;
-    wall_ns = c->wall_ns;
-    hz = c->tsc_khz * 1000;
-    tsc = rdtsc();
-    tsc = before + (tsc - before) / 2;
+    return tsc;
+}
+
+void time_resync(struct vcpu *v, bool jumped)
+{
+    struct xenpv_mon_clock c = { 0 };
+    uint64_t tsc = read_qemu_clock(&c);
+    uint64_t ns = c.ns;
+    unsigned i;
 
     if (!clock.valid) {
-        clock.hz = hz;
+        clock.hz = c.tsc_khz * 1000;
         clock.ns = ns;
         set_rate(clock.hz);
         clock.valid = true;
@@ -168,7 +191,7 @@ void time_resync(struct vcpu *v, bool jumped)
             time_publish(vcpus[i]);
         }
     }
-    publish_wall_clock(wall_ns);
+    publish_wall_clock(c.wall_ns);
     if (jumped) {
         timer_program(v);
     }
