@@ -201,6 +201,11 @@ void vcpu_start(uint32_t id)
     for (i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
         SHARED_INFO->vcpu_info[i].evtchn_upcall_mask = 1;
     }
+    /*
+     * What QEMU sent until the APIC was on is lost, and QEMU will not send
+     * again before it sees pending_sel taken.
+     */
+    take_kick(v);
     mmu_init();
     time_init(v);
     load_kernel_cr3(v, SHARED->start_cr3 >> PAGE_SHIFT);

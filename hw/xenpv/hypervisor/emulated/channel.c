@@ -14,7 +14,8 @@
  *      stop, whoever set it has done or is doing the rest.
  *   2. the port's bit in evtchn_mask is set: stop.  Who unmasks looks at the
  *      pending bit after clearing the mask bit, so one of us sees the other;
- *      both sides use fully ordered atomics.
+ *      both sides use fully ordered atomics.  A vCPU in SCHEDOP_poll waits
+ *      for ports it has masked and is told all the same.
  *   3. set the word's bit in the vCPU's xenpv_mon_kick.pending_sel.  Any bit
  *      was set there: stop, the monitor has not yet made its exchange and an
  *      interrupt for that is on its way.
@@ -101,7 +102,8 @@ void xenpv_emu_set_pending(XenPvEmu *emu, uint32_t port)
     if (qatomic_fetch_or(pending_word(emu, port), bit) & bit) {
         return;
     }
-    if (qatomic_read(mask_word(emu, port)) & bit) {
+    if ((qatomic_read(mask_word(emu, port)) & bit) &&
+        !qatomic_read(&mon->polling)) {
         return;
     }
     if (!qatomic_fetch_or(&mon->pending_sel, 1ull << (port / BITS_PER_WORD))) {
