@@ -261,19 +261,23 @@ static void test_moved_global_virq(void)
     fx_free(fx);
 }
 
-/* pending, mask, selector before -> pending, selector, kick after */
+/* pending, mask, selector, polling before -> selector, kick after */
 static const struct {
-    bool pending, mask, sel;
+    bool pending, mask, sel, polling;
     bool sel_after, kick;
 } deliver_rows[] = {
-    { 0, 0, 0,  1, 1 },
-    { 0, 0, 1,  1, 0 },
-    { 0, 1, 0,  0, 0 },
-    { 0, 1, 1,  1, 0 },
-    { 1, 0, 0,  0, 0 },
-    { 1, 0, 1,  1, 0 },
-    { 1, 1, 0,  0, 0 },
-    { 1, 1, 1,  1, 0 },
+    { 0, 0, 0, 0,  1, 1 },
+    { 0, 0, 1, 0,  1, 0 },
+    { 0, 1, 0, 0,  0, 0 },
+    { 0, 1, 1, 0,  1, 0 },
+    { 1, 0, 0, 0,  0, 0 },
+    { 1, 0, 1, 0,  1, 0 },
+    { 1, 1, 0, 0,  0, 0 },
+    { 1, 1, 1, 0,  1, 0 },
+    { 0, 0, 0, 1,  1, 1 },
+    { 0, 1, 0, 1,  1, 1 },
+    { 0, 1, 1, 1,  1, 0 },
+    { 1, 1, 0, 1,  0, 0 },
 };
 
 static void test_deliver(void)
@@ -295,6 +299,7 @@ static void test_deliver(void)
         fx->info->evtchn_pending[2] = (uint64_t)deliver_rows[i].pending << 2;
         fx->info->evtchn_mask[2] = (uint64_t)deliver_rows[i].mask << 2;
         fx->shared->kick[1].pending_sel = (uint64_t)deliver_rows[i].sel << 2;
+        fx->shared->kick[1].polling = deliver_rows[i].polling;
         fx->kicks[1] = 0;
         g_assert_cmpint(fx->hv->ops->channel_notify(channel), ==, 0);
         g_assert_cmpuint(fx->info->evtchn_pending[2], ==, 1 << 2);
