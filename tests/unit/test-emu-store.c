@@ -287,6 +287,71 @@ static void test_ring_hostile(void)
     fx_free(fx);
 }
 
+/* One byte more than a message may have, however it is cut */
+static void test_ring_oversize(void)
+{
+    uint32_t port;
+    EmuFixture *fx = store_new(&port);
+    struct xsd_sockmsg header = { XS_WRITE, 5, 0, XENSTORE_PAYLOAD_MAX + 1 };
+    unsigned i;
+
+    for (i = 0; i < sizeof(header); i++) {
+        g_assert_cmpuint(page(fx)->error, ==, XENSTORE_ERROR_NONE);
+        ring_write(fx, (char *)&header + i, 1);
+        poke(fx, port);
+    }
+    g_assert_cmpuint(page(fx)->error, ==, XENSTORE_ERROR_PROTO);
+    fx_free(fx);
+}
+
+/* A guest that makes events and does not read them has to, to be served. */
+static void test_ring_events_first(void)
+{
+    uint32_t port, events = 0;
+    EmuFixture *fx = store_new(&port);
+    struct xsd_sockmsg header;
+    unsigned i;
+
+    send_request(fx, port, XS_WATCH, 0, "data\0tok", 9, 4096);
+    expect_reply(fx, port, XS_WATCH, "OK");
+    for (i = 0; i < 300; i++) {
+        g_autofree char *path = g_strdup_printf("/local/domain/1/data/%u", i);
+
+        xenpv_store_write(fx->hv, NULL, path, "");
+    }
+    fx_run();
+    send_request(fx, port, XS_READ, 0, "name", 5, 4096);
+    do {
+        g_free(receive(fx, port, &header));
+        events++;
+    } while (header.type == XS_WATCH_EVENT);
+    g_assert_cmpuint(header.type, ==, XS_READ);
+    g_assert_cmpuint(events, >, 200);
+    fx_free(fx);
+}
+
+/* A ring full of requests is not served in one go. */
+static void test_ring_batch(void)
+{
+    uint32_t port, once;
+    EmuFixture *fx = store_new(&port);
+    StorePage *p = page(fx);
+    struct xsd_sockmsg header = { XS_RESET_WATCHES, 5, 0, 0 };
+
+    while (p->req_prod - p->req_cons < XENSTORE_RING_SIZE) {
+        ring_write(fx, &header, sizeof(header));
+    }
+    xenpv_emu_send(fx->emu, port);
+    while (p->rsp_prod == 0) {
+        aio_poll(qemu_get_aio_context(), false);
+    }
+    once = p->rsp_prod;
+    g_assert_cmpuint(once, <, XENSTORE_RING_SIZE);
+    fx_run();
+    g_assert_cmpuint(p->rsp_prod, ==, XENSTORE_RING_SIZE);
+    fx_free(fx);
+}
+
 /* The answer's ring index is only looked at when there is an answer. */
 static void test_ring_rsp_index(void)
 {
@@ -773,6 +838,10 @@ int main(int argc, char **argv)
                     test_ring_backpressure);
     g_test_add_func("/xenpv/emu-store/ring-watch", test_ring_watch);
     g_test_add_func("/xenpv/emu-store/ring-hostile", test_ring_hostile);
+    g_test_add_func("/xenpv/emu-store/ring-oversize", test_ring_oversize);
+    g_test_add_func("/xenpv/emu-store/ring-events-first",
+                    test_ring_events_first);
+    g_test_add_func("/xenpv/emu-store/ring-batch", test_ring_batch);
     g_test_add_func("/xenpv/emu-store/ring-rsp-index", test_ring_rsp_index);
     g_test_add_func("/xenpv/emu-store/ring-reconnect", test_ring_reconnect);
     g_test_add_func("/xenpv/emu-store/ring-machine-reset",
