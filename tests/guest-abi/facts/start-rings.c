@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * QEMU: -serial stdio
+ * QEMU: -serial file:/dev/stdout
  * Says: said on the ring
  */
 #include "abi.h"
