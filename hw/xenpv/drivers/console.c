@@ -29,6 +29,7 @@
 #include "qemu/timer.h"
 #include "qemu/units.h"
 #include "qapi/error.h"
+#include "chardev/char-fd.h"
 #include "chardev/char-fe.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
@@ -88,6 +89,16 @@ struct XenConsole {
 /* ---- the chardev ---- */
 
 /*
+ * A chardev on file descriptors says that it is closed when its input has
+ * ended (stdin was /dev/null); its output goes on.
+ */
+static bool console_has_reader(XenConsole *con)
+{
+    return qemu_chr_fe_backend_open(&con->chr) ||
+           object_dynamic_cast(OBJECT(con->chr.chr), TYPE_CHARDEV_FD);
+}
+
+/*
  * Ask before writing.  QEMU logs (logfile=) a buffer that the chardev refused
  * as if it were given up, and logs it again when it is offered again.
  */
@@ -128,7 +139,7 @@ static uint32_t chr_offer(XenConsole *con, const uint8_t *buf, uint32_t len)
         con->write_failed = false;
         return ret;
     }
-    if (errno == EAGAIN || !qemu_chr_fe_backend_open(&con->chr)) {
+    if (errno == EAGAIN || !console_has_reader(con)) {
         return 0;
     }
     trace_xenpv_console_lost(dev->label, len);
@@ -229,7 +240,7 @@ static uint32_t console_deliver(XenConsole *con, const uint8_t *buf,
 {
     uint32_t done = 0, used, room;
 
-    if (!qemu_chr_fe_backend_open(&con->chr)) {
+    if (!console_has_reader(con)) {
         backlog_keep(con, buf, len, con->limit);
         return len;
     }
@@ -275,7 +286,7 @@ static void console_pump_once(XenConsole *con)
 {
     uint32_t taken = 0;
 
-    if (qemu_chr_fe_backend_open(&con->chr)) {
+    if (console_has_reader(con)) {
         backlog_flush(con);
     }
     if (con->connection) {
@@ -288,7 +299,7 @@ static void console_pump_once(XenConsole *con)
     }
     if (taken >= BUDGET) {
         xenpv_event_again(con->event);
-    } else if (qemu_chr_fe_backend_open(&con->chr) && console_waiting(con)) {
+    } else if (console_has_reader(con) && console_waiting(con)) {
         console_wait_writable(con);
     }
 }
@@ -323,7 +334,7 @@ static void console_last_words(XenConsole *con)
 {
     uint32_t left, waited = 0;
 
-    while (qemu_chr_fe_backend_open(&con->chr) && waited < LAST_WORDS_MS) {
+    while (console_has_reader(con) && waited < LAST_WORDS_MS) {
         left = fifo8_num_used(&con->backlog);
         if (backlog_flush(con)) {
             return;
