@@ -360,6 +360,10 @@ static bool check_options(XenPvMachineState *s, Error **errp)
         error_setg(errp, "-M xenpv needs a guest kernel: -kernel FILE");
         return false;
     }
+    if (ms->firmware) {
+        error_setg(errp, "-M xenpv runs no firmware: -bios %s", ms->firmware);
+        return false;
+    }
     if (ms->ram_size < MIN_RAM) {
         error_setg(errp, "-m: a Xen PV guest needs at least %d MiB",
                    (int)(MIN_RAM / MiB));
