@@ -38,7 +38,7 @@ def no_shutdown():
 @test_each_kernel
 def reboot_loop(label):
     """Reboot after reboot, each complete, with no growth of the process."""
-    rounds = 100 if SETUP.full else 5
+    rounds = 100 if SETUP.full else 4
     settled = 20 if SETUP.full else 2
     # guest RAM and translated code would grow up to their own bounds
     with Guest('-mem-prealloc', do='none', then='reboot', mem='128M',
