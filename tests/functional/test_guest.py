@@ -65,7 +65,7 @@ def cpu_models():
 
 @test
 def again_under_pressure():
-    """What moves page tables and FPU state most, in little memory, again and again."""
+    """What moves page tables and FPU state most, in little memory."""
     if not SETUP.full:
         raise Skip('takes long: --full')
     groups = ['memory', 'fpu', 'procs', 'signals'] * 3

@@ -90,7 +90,7 @@ int cmd_proof(int argc, char **argv)
 void test_klog(void)
 {
     static const char *const bad[] = {
-        "BUG:", "Oops", "WARNING:", "Call Trace", "general protection fault:",
+        "BUG:", "Oops", "WARNING: CPU", "Call Trace", "general protection fault:",
         "kernel BUG", "rcu_sched", "rcu: INFO", "soft lockup", "hung task",
         "bad frame", "Bad page", "page allocation failure", "scheduling while",
         "unable to handle", "invalid opcode: ", "clocksource: timekeeping",
