@@ -224,6 +224,7 @@ bool emulate_forced_cpuid(struct vcpu *v, struct regs *regs)
 /* ---- model-specific registers ---- */
 
 #define MSR_TSC             0x00000010
+#define MSR_UCODE_REV       0x0000008b
 #define MSR_MCG_CAP         0x00000179
 #define MSR_MCG_STATUS      0x0000017a
 #define MSR_MCG_CTL         0x0000017b
@@ -251,6 +252,7 @@ static bool read_msr(struct vcpu *v, uint32_t index, uint64_t *value)
         *value = rdmsr(index);
         return true;
     case MSR_TSC_AUX:
+    case MSR_UCODE_REV:
         return rdmsr_guarded(index, value) == 0;
     case MSR_MCG_CAP:               /* machine checks, but no banks */
     case MSR_MCG_STATUS:
@@ -279,6 +281,7 @@ static bool write_msr(uint32_t index, uint64_t value)
     case MSR_PAT:
         return value == XEN_PAT;
     case MSR_MISC_ENABLE:
+    case MSR_UCODE_REV:             /* Intel: write 0 before reading it */
         return value == 0;
     case MSR_MPERF:
     case MSR_APERF:
