@@ -52,7 +52,10 @@ static void features(void)
     equal(!(c.ecx & BIT(26)), !(c.ecx & BIT(27)));
 
     c = xen_cpuid(7, 0);
-    /* FSGSBASE, SMEP, INVPCID, SMAP; UMIP PKU OSPKE LA57 */
+    /*
+     * SMEP, INVPCID, SMAP; UMIP PKU OSPKE LA57.  And FSGSBASE, which Xen may
+     * show: Linux would then read the user GS base by a trapping RDMSR.
+     */
     equal(c.ebx & (BIT(0) | BIT(7) | BIT(10) | BIT(20)), 0);
     equal(c.ecx & (BIT(2) | BIT(3) | BIT(4) | BIT(7) | BIT(16)), 0);
 

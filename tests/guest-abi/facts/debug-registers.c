@@ -57,8 +57,12 @@ int main(void)
     equal(get(6) & 0xf, 0);
 
     equal(set(0, HOLE_START + (1ul << 39)), -XEN_EPERM);
-    equal(set(8, 0), -XEN_EINVAL);
-    /* General detect and I/O break points are not for guests */
-    check(set(7, 0x2400) == -XEN_EPERM || !(get(7) & 0x2000));
+    equal(set(8, 0), -XEN_ENODEV);
+    equal(get(8), -XEN_ENODEV);
+    equal(set(6, 1ul << 32), -XEN_EINVAL);
+    equal(set(7, 1ul << 32), -XEN_EINVAL);
+    /* General detect is not for guests */
+    equal(set(7, 0x2400), -XEN_EPERM);
+    equal(get(7), 0x400);
     return 0;
 }

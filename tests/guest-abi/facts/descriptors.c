@@ -75,5 +75,7 @@ int main(void)
     f = run(&c);                        /* the old one is still in force */
     equal(f.vector, X86_GP);            /* 12 is gone */
     equal(f.error, 12 << 3);
+    /* A vCPU is not left with a selector of nothing: see failsafe_entry */
+    __asm__ volatile("mov %0, %%fs" : : "r"(0));
     return 0;
 }

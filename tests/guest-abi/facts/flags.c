@@ -22,6 +22,7 @@ int main(void)
     uint32_t timer = bind_virq(VIRQ_TIMER);
     uint64_t deadline;
 
+    equal(hc(vcpu_op, VCPUOP_stop_periodic_timer, 0, 0), 0);
     clear_events();
     unmask_events();
     equal(flags() & (FL_IF | FL_IOPL), FL_IF);

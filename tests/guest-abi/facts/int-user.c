@@ -39,8 +39,6 @@ int main(void)
 
     set_trap(0x81, ENTRY_OF(0x81), 3);
     passes(user_int81, 0x81, 2);
-    set_trap(0x80, ENTRY_OF(0x80), 0);
-    refused(user_int80, 0x80);
     set_trap(0x80, ENTRY_OF(0x80), 3 | 4);
     passes(user_int80, 0x80, 2);
     equal(trap_mask, 1);

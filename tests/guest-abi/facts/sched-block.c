@@ -15,6 +15,7 @@ int main(void)
     uint64_t deadline;
     unsigned i;
 
+    equal(hc(vcpu_op, VCPUOP_stop_periodic_timer, 0, 0), 0);
     clear_events();
     set_port_mask(timer, false);
     set_port_mask(port, false);

@@ -24,6 +24,7 @@ int main(void)
     uint32_t ports[2] = { port, timer }, bad = 4096;
     uint64_t deadline;
 
+    equal(hc(vcpu_op, VCPUOP_stop_periodic_timer, 0, 0), 0);
     clear_events();
     mask_events();
 

@@ -26,6 +26,8 @@ int main(void)
     uint64_t *a = alloc_page(), *b = alloc_page(), *data = alloc_page();
     uint64_t old, new, *entry;
 
+    equal(hc(vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables),
+          0);
     *a = 0xaaaa;
     *b = 0xbbbb;
     map(WINDOW, mfn_of(a), rw);

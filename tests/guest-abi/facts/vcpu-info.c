@@ -26,7 +26,9 @@ int main(void)
     version = VCPU->time.version;
 
     bad.offset = PAGE_SIZE - 32;
-    equal(hc(vcpu_op, VCPUOP_register_vcpu_info, 0, &bad), -XEN_EINVAL);
+    equal(hc(vcpu_op, VCPUOP_register_vcpu_info, 0, &bad), -XEN_ENXIO);
+    bad.offset = 4;
+    equal(hc(vcpu_op, VCPUOP_register_vcpu_info, 0, &bad), -XEN_ENXIO);
     bad = r;
     bad.mfn = 0xfffffff;
     equal(hc(vcpu_op, VCPUOP_register_vcpu_info, 0, &bad), -XEN_EINVAL);

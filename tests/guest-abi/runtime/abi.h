@@ -30,9 +30,11 @@
 
 #define XEN_EPERM       1
 #define XEN_ENOENT      2
+#define XEN_ENXIO       6
 #define XEN_EFAULT      14
 #define XEN_EBUSY       16
 #define XEN_EEXIST      17
+#define XEN_ENODEV      19
 #define XEN_EINVAL      22
 #define XEN_ENOSYS      38
 #define XEN_ETIME       62
