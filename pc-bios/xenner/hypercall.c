@@ -167,18 +167,27 @@ static long hc_set_debugreg(struct vcpu *v, uint64_t n, uint64_t val)
         }
         break;
     case 6:
+        if (val >> 32) {
+            return -XEN_EINVAL;
+        }
         val = (val & 0x0000e00f) | 0xffff0ff0;
         break;
     case 7:
+        if (val >> 32) {
+            return -XEN_EINVAL;
+        }
         /* No trap on access to these registers, no I/O breakpoints */
-        val = (val & 0xffff00ff & ~0x2000ull) | (val & 0xffff0000) | 0x400;
+        if (val & 0x2000) {
+            return -XEN_EPERM;
+        }
+        val = (val & 0xffff00ff) | (val & 0xffff0000) | 0x400;
         if (((val >> 16) & 3) == 2 || ((val >> 20) & 3) == 2 ||
             ((val >> 24) & 3) == 2 || ((val >> 28) & 3) == 2) {
             return -XEN_EPERM;
         }
         break;
     default:
-        return -XEN_EINVAL;
+        return -XEN_ENODEV;
     }
     v->debugreg[n] = val;
     if (n != 6) {
@@ -190,7 +199,7 @@ static long hc_set_debugreg(struct vcpu *v, uint64_t n, uint64_t val)
 static long hc_get_debugreg(struct vcpu *v, uint64_t n)
 {
     if (n > 7 || n == 4 || n == 5) {
-        return -XEN_EINVAL;
+        return -XEN_ENODEV;
     }
     return v->debugreg[n];
 }

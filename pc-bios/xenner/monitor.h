@@ -37,6 +37,7 @@
 /* Error numbers of Xen's public errno.h, which QEMU's tree does not carry */
 #define XEN_EPERM       1
 #define XEN_ENOENT      2
+#define XEN_ENXIO       6
 #define XEN_EFAULT      14
 #define XEN_EBUSY       16
 #define XEN_EEXIST      17

@@ -147,8 +147,10 @@ static long register_info(struct vcpu *v, uint64_t arg)
     if (v->info_registered) {
         return -XEN_EBUSY;
     }
-    if (r.offset > PAGE_SIZE - sizeof(*to) || (r.offset & 7) ||
-        !mfn_is_ram(r.mfn)) {
+    if (r.offset > PAGE_SIZE - sizeof(*to) || (r.offset & 7)) {
+        return -XEN_ENXIO;
+    }
+    if (!mfn_is_ram(r.mfn)) {
         return -XEN_EINVAL;
     }
     to = direct((r.mfn << PAGE_SHIFT) + r.offset);
