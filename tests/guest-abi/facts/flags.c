@@ -19,6 +19,7 @@ static uint64_t flags(void)
 
 int main(void)
 {
+    struct physdev_set_iopl iopl = { .iopl = 1 };
     uint32_t timer = bind_virq(VIRQ_TIMER);
     uint64_t deadline;
 
@@ -26,6 +27,8 @@ int main(void)
     clear_events();
     unmask_events();
     equal(flags() & (FL_IF | FL_IOPL), FL_IF);
+    /* As Linux does; without, Xen has a fault for CLI and STI */
+    equal(hc(physdev_op, PHYSDEVOP_set_iopl, &iopl), 0);
     equal(try("cli", : : : "memory"), NO_TRAP);
     equal(VCPU->evtchn_upcall_mask, 0);
     equal(flags() & FL_IF, FL_IF);
