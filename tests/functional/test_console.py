@@ -60,6 +60,24 @@ def keystrokes():
             guest.expect(re.escape(f'<{char}>'))
 
 
+@test
+def idle_wakeups():
+    """An idle guest hears of every event, whenever it comes.
+
+    One that is lost between the last look and going to sleep stays lost
+    until the next: here there is none."""
+    chance = random.Random(7)
+    with Guest() as guest:
+        guest.shell_ready()
+        guest.ok('stty -echo')
+        guest.console.send(b'while read -r line; do echo "<$line>"; done\n')
+        time.sleep(1)
+        for i in range(5000 if SETUP.full else 400):
+            time.sleep(chance.random() * 0.02)
+            guest.console.send(b'%d\n' % i)
+            guest.expect(f'<{i}>\r\n')
+
+
 def sum_of(guest: Guest, count: int, pause: float = 0) -> None:
     """Have the guest write @count bytes, and compare the sums."""
     guest.console.send(f'xpv source {count}\n'.encode())

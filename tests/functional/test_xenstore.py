@@ -4,6 +4,7 @@ running guest."""
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -138,6 +139,24 @@ def watch_from_guest():
         store.run('write', f'{HOME}/data/w', 'one')
         guest.expect('data/w\r\n')
         guest.expect('watch 42')
+
+
+@test
+def watch_wakeups():
+    """As console/idle_wakeups, over the store's ring."""
+    chance = random.Random(8)
+    with guest_and_store() as (guest, store):
+        guest.shell_ready()
+        guest.ok('xpv xs write data/w x')
+        rounds = 2000 if SETUP.full else 150
+        guest.console.send(f'xpv xs watch data/w {rounds + 1}; echo all '
+                           f'$((40 + 2))\n'.encode())
+        guest.expect('\ndata/w\r\n')
+        for i in range(rounds):
+            time.sleep(chance.random() * 0.02)
+            store.run('write', f'{HOME}/data/w', str(i))
+            guest.expect('data/w\r\n')
+        guest.expect('all 42')
 
 
 @test
