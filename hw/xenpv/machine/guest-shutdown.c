@@ -10,6 +10,23 @@
 #include "hw/xen/interface/sched.h"
 #include "system/runstate.h"
 
+/* With -action panic=none a guest may go on dying: one line a boot */
+static bool crash_reported;
+
+void xenpv_guest_crashed(const char *why)
+{
+    if (!crash_reported) {
+        crash_reported = true;
+        error_report("xenpv: %s", why);
+    }
+    qemu_system_guest_panicked(NULL);
+}
+
+void xenpv_guest_restarted(void)
+{
+    crash_reported = false;
+}
+
 int xenpv_guest_shutdown(unsigned reason)
 {
     trace_xenpv_machine_shutdown(reason);
@@ -24,8 +41,7 @@ int xenpv_guest_shutdown(unsigned reason)
     case SHUTDOWN_suspend:
         return 1;               /* did not happen; the guest goes on */
     case SHUTDOWN_crash:
-        error_report("xenpv: the guest crashed (SHUTDOWN_crash)");
-        qemu_system_guest_panicked(NULL);
+        xenpv_guest_crashed("the guest crashed (SHUTDOWN_crash)");
         return 0;
     default:
         return -ENOSYS;

@@ -148,8 +148,7 @@ static void hook_clock(void *opaque, struct xenpv_mon_clock *clock)
 
 static void hook_panic(void *opaque, const char *text)
 {
-    error_report("xenpv: %s", text);
-    qemu_system_guest_panicked(NULL);
+    xenpv_guest_crashed(text);
 }
 
 static void hook_discard(void *opaque, const uint64_t *mfns, uint32_t nr)
@@ -319,6 +318,7 @@ static void xenpv_machine_reset(MachineState *machine, ResetType type)
     CPUState *cs;
 
     trace_xenpv_machine_reset();
+    xenpv_guest_restarted();
     qemu_devices_reset(type);
     s->tsc_khz = tsc_khz();
     build_guest(s);

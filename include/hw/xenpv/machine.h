@@ -133,6 +133,15 @@ void xenpv_emergency_write(XenPvEmergencyConsole *con, const uint8_t *buf,
  */
 int xenpv_guest_shutdown(unsigned reason);
 
+/**
+ * xenpv_guest_crashed: say why, once a boot, and raise GUEST_PANICKED
+ * @why: one printable line
+ */
+void xenpv_guest_crashed(const char *why);
+
+/** xenpv_guest_restarted: the machine was reset */
+void xenpv_guest_restarted(void);
+
 typedef struct ArchCPU X86CPU;
 
 /**
