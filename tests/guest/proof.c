@@ -90,8 +90,8 @@ int cmd_proof(int argc, char **argv)
 void test_klog(void)
 {
     static const char *const bad[] = {
-        "BUG:", "Oops", "WARNING: CPU", "Call Trace", "general protection fault:",
-        "kernel BUG", "rcu_sched", "rcu: INFO", "soft lockup", "hung task",
+        "BUG:", "Oops", "WARNING: CPU", "Call Trace", "kernel BUG",
+        "general protection fault:", "rcu_sched", "rcu: INFO", "soft lockup", "hung task",
         "bad frame", "Bad page", "page allocation failure", "scheduling while",
         "unable to handle", "invalid opcode: ", "clocksource: timekeeping",
         "Clocksource skewed", "Xen error", "failed Xen multicall",
