@@ -91,12 +91,13 @@ void test_klog(void)
 {
     static const char *const bad[] = {
         "BUG:", "Oops", "WARNING: CPU", "Call Trace", "kernel BUG",
-        "general protection fault:", "rcu_sched", "rcu: INFO", "soft lockup", "hung task",
-        "bad frame", "Bad page", "page allocation failure", "scheduling while",
-        "unable to handle", "invalid opcode: ", "clocksource: timekeeping",
-        "Clocksource skewed", "Xen error", "failed Xen multicall",
-        "unhandled", "segfault in kernel", "double fault", "stack guard",
-        "Corrupted", "Tainted: G", "nobody cared", "timekeeping watchdog",
+        "general protection fault:", "rcu_sched", "rcu: INFO", "soft lockup",
+        "hung task", "bad frame", "Bad page", "page allocation failure",
+        "scheduling while", "unable to handle", "invalid opcode: ",
+        "clocksource: timekeeping", "Clocksource skewed", "Xen error",
+        "failed Xen multicall", "unhandled", "segfault in kernel",
+        "double fault", "stack guard", "Corrupted", "Tainted: G",
+        "nobody cared", "timekeeping watchdog",
     };
     char *log = kernel_log(), *line, *next;
     unsigned found = 0;
