@@ -1,5 +1,5 @@
 /*
- * Ports run out with an error, not earlier than 4095, and all work.
+ * Ports run out with an error, and until then all work.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,7 +16,8 @@ int main(void)
         last = b.port;
     }
     equal(ret, -28);                    /* ENOSPC */
-    equal(last, 4095);
+    /* libxl's default is a quarter of what there is */
+    check(last == 4095 || last == 1023);
     clear_events();
     mask_events();
     for (port = first; port <= last; port += 61) {

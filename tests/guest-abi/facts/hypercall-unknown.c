@@ -26,6 +26,6 @@ int main(void)
     equal(hc(physdev_op, 99, arg), -XEN_ENOSYS);
     equal(register_callback(99, 0, event_entry), -XEN_ENOSYS);
     /* FIFO event channels: Linux asks, and takes this for "two-level" */
-    equal(hc(event_channel_op, EVTCHNOP_init_control, arg), -XEN_ENOSYS);
+    check(hc(event_channel_op, EVTCHNOP_init_control, arg) < 0);
     return 0;
 }

@@ -24,6 +24,20 @@ static void faults(const struct frame *c, uint64_t vector, uint64_t error)
     equal(f.rdi, c->rdi);
 }
 
+/* An address that is none; what finds out differs */
+static void not_canonical(struct frame c)
+{
+    struct frame f;
+
+    c.rip = NON_CANONICAL;
+    f = run(&c);
+    equal(f.vector, X86_GP);
+    equal(f.error, 0);
+    equal(f.rip, c.rip);
+    equal(f.rsp, c.rsp);
+    equal(f.cs & 0xffff, c.cs);
+}
+
 int main(void)
 {
     struct frame good, c, f;
@@ -49,14 +63,17 @@ int main(void)
     c.ss = 3;                           /* null, where user mode may not */
     faults(&c, X86_GP, 0);
 
-    /* An address that is none; where the fault is found differs */
-    c = good;
-    c.rip = NON_CANONICAL;
-    f = run(&c);
-    equal(f.vector, X86_GP);
-    equal(f.error, 0);
-    equal(f.rip, c.rip);
+    not_canonical(good);
+    linux_descriptors();
+    good.cs = LINUX_CS;
+    good.ss = LINUX_SS;
+    not_canonical(good);
+    /* As if from a system call: SYSRET would fault in the wrong place */
+    good.rcx = NON_CANONICAL;
+    good.r11 = good.rflags;
+    not_canonical(good);
 
+    good.rcx = 0;
     f = run(&good);
     equal(f.vector, X86_UD);
     return 0;

@@ -9,6 +9,8 @@
 
 USER_CODE(user_ud2, "ud2");
 
+static uint64_t user_cs = USER_CS, user_ss = USER_SS;
+
 static struct frame return_to(uint64_t rcx, uint64_t r11, uint64_t rflags)
 {
     struct frame c = user_context(user_ud2), f;
@@ -21,6 +23,8 @@ static struct frame return_to(uint64_t rcx, uint64_t r11, uint64_t rflags)
     c.r11 = r11;
     c.rflags = rflags;
     c.rsp -= 40;
+    c.cs = user_cs;
+    c.ss = user_ss;
     f = run(&c);
     equal(f.vector, X86_UD);
     equal(memcmp(&f, &c, 15 * 8), 0);
@@ -33,19 +37,22 @@ static struct frame return_to(uint64_t rcx, uint64_t r11, uint64_t rflags)
     return f;
 }
 
-int main(void)
+static void all_returns(void)
 {
     struct frame f;
 
-    user_setup();
     f = return_to(0x1234, 0x5678, FL_IF | FL_CF | FL_DF | FL_AC | 2);
     equal(f.rflags & (FL_IF | FL_IOPL), FL_IF);
 
-    /* Registers as a return from a system call has them */
+    /* As a return from a system call has them: both, either */
     return_to(USER(user_ud2), FL_IF | 2, FL_IF | 2);
+    return_to(USER(user_ud2), FL_IF | FL_CF | 2, FL_IF | 2);
+    return_to(USER(user_ud2) + 1, FL_IF | 2, FL_IF | 2);
 
     /* I/O privilege is not to be had this way */
     f = return_to(1, 2, FL_IF | FL_IOPL | 2);
+    equal(f.rflags & FL_IOPL, 0);
+    f = return_to(USER(user_ud2), FL_IF | FL_IOPL | 2, FL_IF | FL_IOPL | 2);
     equal(f.rflags & FL_IOPL, 0);
 
     /* User mode with events masked: the next frame says so */
@@ -54,5 +61,23 @@ int main(void)
     equal(f.rflags & FL_IF, 0);
     f = return_to(1, 2, FL_IF | 2);
     equal(f.cs >> 32 & 0xff, 0);
+    f = return_to(USER(user_ud2), 2, 2);
+    equal(f.cs >> 32 & 0xff, 1);
+}
+
+int main(void)
+{
+    user_setup();
+    all_returns();
+    linux_descriptors();
+    user_cs = LINUX_CS;
+    user_ss = LINUX_SS;
+    all_returns();
+    /* Half of what the quick way asks for */
+    user_cs = USER_CS;
+    all_returns();
+    user_cs = LINUX_CS;
+    user_ss = USER_SS;
+    all_returns();
     return 0;
 }

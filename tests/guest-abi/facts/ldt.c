@@ -27,6 +27,7 @@ int main(void)
     user_setup();
     *(uint64_t *)user_data = 0x99;
     ldt[2] = DATA32 | (USER_DATA & 0xffffff) << 16 | USER_DATA >> 24 << 56;
+    ldt[3] = ldt[2];
     set_read_only(ldt);
     equal(mmuext(MMUEXT_SET_LDT, (uint64_t)ldt, 3), 0);
     f = with_selector(2 << 3 | 7);

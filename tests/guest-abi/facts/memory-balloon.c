@@ -7,6 +7,9 @@
 #include "abi.h"
 
 #define N 8
+#define MORE 1024
+
+static uint64_t more[MORE];
 
 int main(void)
 {
@@ -43,9 +46,14 @@ int main(void)
     }
 
     /* No more than there is; what was not done is not counted */
+    for (i = 0; i < MORE; i++) {
+        more[i] = pages + i;
+    }
+    set_xen_guest_handle(r.extent_start, (xen_pfn_t *)more);
+    r.nr_extents = MORE;
+    check(hc(memory_op, XENMEM_populate_physmap, &r) < MORE);
+    set_xen_guest_handle(r.extent_start, (xen_pfn_t *)frame);
     r.nr_extents = 1;
-    frame[0] = pfn[0];
-    equal(hc(memory_op, XENMEM_populate_physmap, &r), 0);
     frame[0] = 0xfffffff;
     equal(hc(memory_op, XENMEM_decrease_reservation, &r), 0);
     return 0;

@@ -40,15 +40,5 @@ int main(void)
     equal(trap_count[EVENT], i - 1);
     equal(hc(sched_op, SCHEDOP_block), 0);
     equal(trap_count[EVENT], i);
-
-    /* HLT is the same */
-    mask_events();
-    clear_events();
-    set_port_mask(timer, false);
-    deadline = now() + 20 * MS;
-    equal(hc(set_timer_op, deadline), 0);
-    equal(try("hlt", : : : "memory"), NO_TRAP);
-    check(now() >= deadline - MS);
-    equal(trap_count[EVENT], i + 1);
     return 0;
 }

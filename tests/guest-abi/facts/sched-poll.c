@@ -18,6 +18,18 @@ static long poll(uint32_t *ports, unsigned n, uint64_t timeout)
     return hc(sched_op, SCHEDOP_poll, &p);
 }
 
+/* Xen may wake a poll for another port's sake, but not for ever */
+static void poll_until(uint32_t *ports, unsigned n, uint64_t timeout,
+                       uint64_t end)
+{
+    unsigned tries = 0;
+
+    do {
+        equal(poll(ports, n, timeout), 0);
+        check(++tries <= 5);
+    } while (now() < end - MS);
+}
+
 int main(void)
 {
     uint32_t port = bind_ipi(), timer = bind_virq(VIRQ_TIMER);
@@ -36,8 +48,7 @@ int main(void)
     /* Nothing pending: at the timeout */
     clear_events();
     deadline = now() + 20 * MS;
-    equal(poll(ports, 2, deadline), 0);
-    check(now() >= deadline - MS);
+    poll_until(ports, 2, deadline, deadline);
     check(!port_pending(port));
     equal(poll(NULL, 0, now() + MS), 0);
     equal(poll(ports, 1, 1), 0);        /* long gone */
@@ -45,9 +56,8 @@ int main(void)
     /* The timer's port becomes pending meanwhile, masked, no timeout */
     deadline = now() + 20 * MS;
     equal(hc(set_timer_op, deadline), 0);
-    equal(poll(ports, 2, 0), 0);
+    poll_until(ports, 2, 0, deadline);
     check(port_pending(timer));
-    check(now() >= deadline - MS);
 
     equal(trap_count[EVENT], 0);
     equal(VCPU->evtchn_upcall_mask, 1);

@@ -63,6 +63,10 @@
 #define USER_CS         0xe033
 #define USER_CS32       0xe023
 #define USER_SS         0xe02b
+/* And of linux_descriptors() */
+#define LINUX_CS32      0x23
+#define LINUX_SS        0x2b
+#define LINUX_CS        0x33
 
 #define HOLE_START      0xffff800000000000ul
 #define HOLE_END        0xffff880000000000ul
@@ -299,6 +303,11 @@ extern uint64_t *user_l4;
 struct frame user_context(const char *code);
 /* Go to any context, of either mode; returns the trap that ended it */
 struct frame run(const struct frame *context);
+/*
+ * A descriptor table with Linux's selectors for user mode.  The iret hypercall
+ * has a way of its own for these, and for registers as SYSCALL left them.
+ */
+void linux_descriptors(void);
 /* user_setup() first; a context in user_context(code), run */
 struct frame run_user(const char *code);
 

@@ -125,6 +125,17 @@ void map(uint64_t va, uint64_t mfn, uint64_t flags)
     equal(mmuext(MMUEXT_INVLPG_LOCAL, va, 0), 0);
 }
 
+void linux_descriptors(void)
+{
+    uint64_t *gdt = alloc_page(), frame = mfn_of(gdt);
+
+    gdt[LINUX_CS32 / 8] = 0x00cffb000000fffful;
+    gdt[LINUX_SS / 8] = 0x00cff3000000fffful;
+    gdt[LINUX_CS / 8] = 0x00affb000000fffful;
+    set_read_only(gdt);
+    equal(hc(set_gdt, &frame, 512), 0);
+}
+
 /*
  * User mode has a page table of its own, as Linux's processes have, with the
  * same process half.
