@@ -6,17 +6,17 @@
  * All times are nanoseconds since the VM was started.  The line that turns
  * the time stamp counter into them is anchored anew about once a second from
  * QEMU's clock, because under TCG the counter's rate is only known by
- * measuring it.  A new anchor lies on the old line, and the new slope makes
+ * measuring it; more often at first.  A new anchor lies on the old line, and the new slope makes
  * good the error within the next second, so that the guest never sees time
  * step back, nor forward unless the VM was stopped.
  */
 #include "monitor.h"
 
 #define SECOND          1000000000ull
-#define RESYNC_PERIOD   SECOND
+#define RESYNC_FIRST    (SECOND / 16)   /* doubles up to a second */
 #define MIN_HZ          1000000ull
 #define CLOCK_TRIES     3
-#define MIN_INTERVAL    (SECOND / 5)    /* shorter says nothing on the rate */
+#define MIN_INTERVAL    (SECOND / 50)    /* shorter says nothing on the rate */
 #define SLOP            5000ull         /* early enough to count as due */
 #define MAX_TIMER       4000000000ull   /* the APIC's counter has 32 bits */
 
@@ -28,6 +28,7 @@ static struct {
     uint64_t hz;                /* last estimate of the rate */
     uint64_t sample_tsc;        /* last reading of QEMU's clock */
     uint64_t sample_ns;
+    uint64_t period;            /* until the next reading, in ns */
     bool valid;
 } clock;
 
@@ -167,6 +168,7 @@ void time_resync(struct vcpu *v, bool jumped)
     if (!clock.valid) {
         clock.hz = c.tsc_khz * 1000;
         clock.ns = ns;
+        clock.period = RESYNC_FIRST;
         set_rate(clock.hz);
         clock.valid = true;
     } else {
@@ -177,8 +179,11 @@ void time_resync(struct vcpu *v, bool jumped)
         if (!jumped && passed >= MIN_INTERVAL && ticks < 1ull << 42) {
             clock.hz = mul_div(ticks, SECOND, passed);
         }
-        if (jumped && here < ns) {
-            here = ns;
+        if (here < ns && (jumped || ns - here > SECOND)) {
+            here = ns;          /* too far to creep */
+        }
+        if (clock.period < SECOND) {
+            clock.period *= 2;
         }
         clock.ns = here;
         set_rate(corrected(clock.hz, ns - here));
@@ -254,7 +259,7 @@ void timer_program(struct vcpu *v)
 
 void timer_interrupt(struct vcpu *v)
 {
-    if (time_now() - clock.ns >= RESYNC_PERIOD) {
+    if (time_now() - clock.ns >= clock.period) {
         time_resync(v, false);
     }
     timer_program(v);

@@ -184,19 +184,47 @@ static const XenPvEmuHooks machine_hooks = {
  * TCG's time stamp counter is the host's tick counter, whose rate nobody
  * tells.  A rough value does: the monitor measures it anew every second.
  */
+typedef struct TickSample {
+    int64_t ns;
+    int64_t ticks;
+} TickSample;
+
+/*
+ * Both clocks at one moment.  On a busy host the thread may be put aside
+ * between the readings, so the closest of a few counts: a rate that is off
+ * by such a pause would have the guest's first seconds take minutes.
+ */
+static TickSample sample_ticks(void)
+{
+    TickSample best = { 0 };
+    int64_t shortest = INT64_MAX;
+    int i;
+
+    for (i = 0; i < 16; i++) {
+        int64_t before = get_clock();
+        int64_t ticks = cpu_get_host_ticks();
+        int64_t took = get_clock() - before;
+
+        if (took < shortest) {
+            shortest = took;
+            best = (TickSample) { before + took / 2, ticks };
+        }
+    }
+    return best;
+}
+
 static uint64_t measure_tsc_khz(void)
 {
-    int64_t t0, ticks0, t1;
+    TickSample first, last;
 
     if (icount_enabled()) {
         return NANOSECONDS_PER_SECOND / 1000;
     }
-    t0 = get_clock();
-    ticks0 = cpu_get_host_ticks();
+    first = sample_ticks();
     do {
-        t1 = get_clock();
-    } while (t1 - t0 < 20 * SCALE_MS);
-    return muldiv64(cpu_get_host_ticks() - ticks0, 1000000, t1 - t0);
+        last = sample_ticks();
+    } while (last.ns - first.ns < 20 * SCALE_MS);
+    return muldiv64(last.ticks - first.ticks, 1000000, last.ns - first.ns);
 }
 
 static uint64_t tsc_khz(void)
