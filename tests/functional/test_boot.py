@@ -75,9 +75,11 @@ def memory(size: str, percent: int, lowest_mib: int) -> None:
 
 
 @test_each_kernel
-def memory_64m(label):
+def little_memory(label):
+    """Debian's images alone end at 74 and 66 MiB: on Xen, too, 64M is too
+    little for them.  The machine itself is tried with 32M by guest-abi."""
     SETUP.need_xenpv()      # a bzImage that unpacks itself needs more
-    with Guest(mem='64M', do='demo', kernel=SETUP.kernel(label)) as guest:
+    with Guest(mem='96M', do='demo', kernel=SETUP.kernel(label)) as guest:
         guest.started_up()
         guest.expect('INIT: done, status', BOOT)
         guest.ends(0)
