@@ -4,11 +4,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * All times are nanoseconds since the VM was started.  The line that turns
- * the time stamp counter into them is anchored anew about once a second from
- * QEMU's clock, because under TCG the counter's rate is only known by
- * measuring it; more often at first.  A new anchor lies on the old line, and the new slope makes
- * good the error within the next second, so that the guest never sees time
- * step back, nor forward unless the VM was stopped.
+ * the time stamp counter into them is anchored anew about once a second, more
+ * often at first, from QEMU's clock: under TCG the counter's rate is only
+ * known by measuring it.  A new anchor lies on the old line, and the new slope
+ * makes good the error within the next second, so that the guest never sees
+ * time step back, nor forward unless the VM was stopped or fell far behind.
  */
 #include "monitor.h"
 
