@@ -9,6 +9,7 @@
  * initrd read at start.
  */
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "qemu/error-report.h"
 #include "qemu/notify.h"
 #include "qemu/timer.h"
