@@ -18,6 +18,7 @@
 #include "qapi/error.h"
 #include "cpu.h"
 #include "exec/address-spaces.h"
+#include "exec/translation-block.h"
 #include "system/cpu-timers.h"
 #include "hw/boards.h"
 #include "hw/i386/x86.h"
@@ -31,6 +32,7 @@
 #include "system/rtc.h"
 #include "system/runstate.h"
 #include "system/system.h"
+#include "system/tcg.h"
 #include "system/kvm.h"
 
 #define TYPE_XENPV_MACHINE MACHINE_TYPE_NAME("xenpv")
@@ -336,6 +338,23 @@ static void build_guest(XenPvMachineState *s)
     xenpv_start_of_day_clear(&sod);
 }
 
+/*
+ * With one vCPU TCG takes itself to be alone with guest memory, and a locked
+ * instruction of the guest becomes a plain load and store.  It is not alone:
+ * QEMU sets bits in shared_info and in the kick words at any time, and the
+ * guest's store would undo one set in between: an event lost.
+ */
+static void share_memory_with_guest(void)
+{
+    CPUState *cs;
+
+    if (tcg_enabled()) {
+        CPU_FOREACH(cs) {
+            tcg_cflags_set(cs, CF_PARALLEL);
+        }
+    }
+}
+
 static void xenpv_machine_reset(MachineState *machine, ResetType type)
 {
     XenPvMachineState *s = XENPV_MACHINE(machine);
@@ -503,6 +522,7 @@ static void xenpv_machine_init(MachineState *machine)
         qemu_uuid_generate(&s->uuid);
     }
     x86_cpus_init(X86_MACHINE(machine), CPU_VERSION_LATEST);
+    share_memory_with_guest();
     /*
      * Exit notifiers run last in, first out: the bus, which has one as well,
      * must find the hypervisor still there.
