@@ -88,7 +88,6 @@ struct regs {
 
 /* What exit_work() has to look at; struct vcpu.work */
 #define WORK_NMI        0x01
-#define WORK_RESYNC     0x02
 
 struct callback {
     uint64_t address;
@@ -137,10 +136,6 @@ struct vcpu {
     struct callback sysenter_cb;
     struct callback nmi_cb;
 
-    uint64_t ldt_base;
-    uint32_t ldt_ents;
-    uint32_t gdt_ents;
-
     /* time.c */
     uint64_t timer_deadline;    /* set_timer_op; 0 = none; ns */
     uint64_t singleshot;        /* vcpu_op; 0 = none; ns */
@@ -148,7 +143,6 @@ struct vcpu {
     uint64_t periodic_period;
     uint64_t poll_deadline;
     struct vcpu_runstate_info runstate;
-    uint64_t runstate_area;     /* guest VA, 0 = none */
     void *runstate_ptr[2];      /* where it lies, split at a page boundary */
     uint32_t runstate_split;
     struct vcpu_time_info *time_area;

@@ -19,7 +19,6 @@ struct insn {
     unsigned pos;
     uint8_t rex;
     bool opsize;
-    bool rep;
 };
 
 /* As many bytes at rip as are mapped */
@@ -491,10 +490,8 @@ static bool emulate_one(struct vcpu *v, struct regs *regs, struct insn *in)
         op = next(in);
         if (op == 0x66) {
             in->opsize = true;
-        } else if (op == 0xf2 || op == 0xf3) {
-            in->rep = true;
-        } else if (op != 0x2e && op != 0x3e && op != 0x26 && op != 0x36 &&
-                   op != 0x64 && op != 0x65) {
+        } else if (op != 0xf2 && op != 0xf3 && op != 0x2e && op != 0x3e &&
+                   op != 0x26 && op != 0x36 && op != 0x64 && op != 0x65) {
             break;
         }
     }

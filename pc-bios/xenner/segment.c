@@ -120,7 +120,6 @@ long set_gdt_frames(struct vcpu *v, const uint64_t *frames, unsigned entries)
     for (; i < FIRST_RESERVED_GDT_PAGE; i++) {
         map_window(v, i, block_maddr(percpu(v) + XENPV_PERCPU_OFF_ZERO));
     }
-    v->gdt_ents = entries;
     return 0;
 }
 
@@ -184,8 +183,6 @@ long set_ldt(struct vcpu *v, uint64_t base, uint64_t ents)
         }
         base = XENPV_PERCPU_VA + v->id * XENPV_PERCPU_STRIDE + XENPV_WIN_LDT;
     }
-    v->ldt_base = base;
-    v->ldt_ents = ents;
     if (ents) {
         set_own_system(v, SEL_LDT, 0x82, base, ents * 8 - 1);
         __asm__ volatile("lldt %w0" : : "r"(SEL_LDT) : "memory");

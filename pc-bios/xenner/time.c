@@ -332,7 +332,6 @@ long register_runstate(struct vcpu *v, uint64_t va)
     }
     v->runstate_ptr[0] = direct(maddr[0]);
     v->runstate_ptr[1] = direct(maddr[1]);
-    v->runstate_area = va;
     runstate_set(v, v->runstate.state);
     return 0;
 }

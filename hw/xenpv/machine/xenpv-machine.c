@@ -364,7 +364,9 @@ static void xenpv_machine_reset(MachineState *machine, ResetType type)
     trace_xenpv_machine_reset();
     xenpv_guest_restarted();
     qemu_devices_reset(type);
-    s->tsc_khz = tsc_khz();
+    if (!s->tsc_khz) {
+        s->tsc_khz = tsc_khz();     /* takes a while; not at every reboot */
+    }
     build_guest(s);
     boot_cr3 = xenpv_block_shared(s->block_ptr)->boot_cr3;
     CPU_FOREACH(cs) {
