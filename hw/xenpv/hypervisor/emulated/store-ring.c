@@ -20,11 +20,19 @@
  * covers (acquire); our own is written after the bytes (release).  Room in
  * the guest's input ring is read before we write into it.  The event goes
  * last; setting its bit is a full barrier.
+ *
+ * Events that are not sent.  Linux notifies of a request only when it finds
+ * that we had taken all before it, and of room only when it finds the ring
+ * was full.  So we look at its index once more after ours is visible (full
+ * barrier).  Linux has no such barrier between writing its index and reading
+ * ours (drivers/xen/xenbus/xenbus_comms.c), so both may still miss each
+ * other: some time after anything has moved we look again.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/atomic.h"
 #include "qemu/main-loop.h"
+#include "qemu/timer.h"
 #include "emu-internal.h"
 #include "wire.h"
 #include "hw/xenpv/trace.h"
@@ -35,12 +43,16 @@
 /* Watch events waiting beyond which no request is served */
 #define RING_EVENTS     64
 
+/* Much longer than a store stays in a processor's buffer */
+#define RING_LOOK_AGAIN_MS      2
+
 struct XenPvEmuRing {
     XenPvEmu *emu;
     struct xenstore_domain_interface *page;
     XenPvChannel *channel;
     XenPvStoreConn *conn;
     QEMUBH *bh;
+    QEMUTimer *look_again;
     bool broken;
     uint8_t in[XENPV_WIRE_MAX];
     uint32_t in_len;
@@ -123,6 +135,7 @@ static uint32_t push_out(XenPvEmuRing *ring)
     smp_mb(); /* the room was seen free before anything is put there */
     ring_put(page->rsp, prod, ring->out->data + ring->out_pos, len);
     qatomic_store_release(&page->rsp_prod, prod + len);
+    smp_mb(); /* before rsp_cons is read again: see the head of this file */
     ring->out_pos += len;
     return len;
 }
@@ -152,6 +165,7 @@ static uint32_t pull_in(XenPvEmuRing *ring, uint32_t want)
     len = MIN(len, want - ring->in_len);
     ring_get(ring->in + ring->in_len, page->req, cons, len);
     qatomic_store_release(&page->req_cons, cons + len);
+    smp_mb(); /* before req_prod is read again: see the head of this file */
     ring->in_len += len;
     return len;
 }
@@ -210,8 +224,13 @@ static void ring_pump(XenPvEmuRing *ring)
     }
     while (!ring->broken) {
         if (out_busy(ring)) {
-            moved += push_out(ring);
+            uint32_t pushed = push_out(ring);
+
+            moved += pushed;
             if (out_busy(ring)) {
+                if (pushed) {
+                    continue;
+                }
                 break;
             }
         }
@@ -234,6 +253,9 @@ static void ring_pump(XenPvEmuRing *ring)
     }
     if (moved) {
         xenpv_emu_channel_notify(ring->channel);
+        timer_mod(ring->look_again,
+                  qemu_clock_get_ms(QEMU_CLOCK_REALTIME) +
+                  RING_LOOK_AGAIN_MS);
     }
 }
 
@@ -278,6 +300,9 @@ bool xenpv_emu_store_attach(XenPvEmu *emu, void *page, uint32_t port,
     ring->page = page;
     ring->channel = channel;
     ring->bh = qemu_bh_new_guarded(ring_bh, ring, NULL);
+    ring->look_again = aio_timer_new(qemu_get_aio_context(),
+                                     QEMU_CLOCK_REALTIME, SCALE_MS, ring_bh,
+                                     ring);
     ring->out = g_byte_array_sized_new(XENPV_WIRE_MAX);
     ring->conn = xenpv_xs_connect(emu->store, emu->cfg.guest, ring_wake,
                                   ring);
@@ -304,6 +329,7 @@ void xenpv_emu_ring_detach(XenPvEmu *emu)
     xenpv_emu_channel_unbind(ring->channel);
     xenpv_xs_disconnect(ring->conn);
     qemu_bh_delete(ring->bh);
+    timer_free(ring->look_again);
     g_byte_array_unref(ring->out);
     g_free(ring);
 }
