@@ -21,6 +21,8 @@ def session():
         guest.shell_ready()
         equal(guest.ok('echo $((6 * 7))'), '42', 'output')
         equal(guest.run('false')[0], 1, 'status of false')
+        # the shell echoes by itself what comes before its prompt
+        guest.expect('# ')
             # the kernel's own echo and cat's output, byte for byte
         guest.console.send(b'cat\n')
         guest.expect('cat\r\n')
