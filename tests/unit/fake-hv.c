@@ -510,6 +510,43 @@ static int fake_grant_copy(XenPvHv *hv, XenPvDomid domid, bool to_domain,
     return ret;
 }
 
+static int fake_grant_pin(XenPvHv *hv, XenPvDomid domid, bool write,
+                          XenPvPin *pins, uint32_t nr_pins)
+{
+    FakeHv *fake = container_of(hv, FakeHv, parent);
+    uint32_t i;
+
+    if (fake_fails(hv)) {
+        return -EIO;
+    }
+    for (i = 0; i < nr_pins; i++) {
+        if (domid != FAKE_GUEST || !find_grant(fake, pins[i].ref, write)) {
+            return -EACCES;
+        }
+    }
+    for (i = 0; i < nr_pins; i++) {
+        FakeGrant *grant = find_grant(fake, pins[i].ref, write);
+
+        grant->maps++;
+        pins[i].page = grant->page;
+    }
+    return 0;
+}
+
+static void fake_grant_unpin(XenPvHv *hv, bool write, XenPvPin *pins,
+                             uint32_t nr_pins)
+{
+    FakeHv *fake = container_of(hv, FakeHv, parent);
+    uint32_t i;
+
+    for (i = 0; i < nr_pins; i++) {
+        FakeGrant *grant = find_grant(fake, pins[i].ref, write);
+
+        g_assert(grant && grant->maps);
+        grant->maps--;
+    }
+}
+
 static XenPvMap *map_frames(XenPvHv *hv, XenPvDomid domid,
                             const uint64_t *gfns, uint32_t nr_gfns,
                             bool readonly, Error **errp)
@@ -579,6 +616,8 @@ static const XenPvHvOps fake_ops = {
     .channel_unbind = fake_channel_unbind,
     .grant_map = fake_grant_map,
     .grant_copy = fake_grant_copy,
+    .grant_pin = fake_grant_pin,
+    .grant_unpin = fake_grant_unpin,
     .frame_map = map_frames,
     .unmap = fake_unmap,
     .console_map = fake_console_map,
@@ -718,6 +757,7 @@ XenPvHv *fake_hv_new(void)
     FakeHv *fake = g_new0(FakeHv, 1);
 
     fake->parent.ops = &fake_ops;
+    fake->parent.in_place = true;
     fake->store = xs_impl_create(FAKE_GUEST);
     fake->pages = g_ptr_array_new_with_free_func(qemu_vfree);
     fake->grants = g_array_new(false, true, sizeof(FakeGrant));

@@ -21,6 +21,7 @@ static void assert_nothing_live(XenPvHv *hv)
     g_assert_cmpuint(hv->live.channels, ==, 0);
     g_assert_cmpuint(hv->live.watches, ==, 0);
     g_assert_cmpuint(hv->live.transactions, ==, 0);
+    g_assert_cmpuint(hv->live.pins, ==, 0);
 }
 
 static void assert_value(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
@@ -548,6 +549,65 @@ static void test_copy(gconstpointer opaque)
     close_clean(h, hv);
 }
 
+static void test_pins(gconstpointer opaque)
+{
+    const HvHarness *h = opaque;
+    XenPvHv *hv = h->open();
+    uint8_t *page = h->page(hv), *locked = h->page(hv);
+    uint32_t good = h->grant(hv, page, false);
+    uint32_t readonly = h->grant(hv, locked, true);
+    const struct {
+        XenPvDomid domid;
+        bool write;
+        uint32_t refs[3];
+        bool works;
+    } rows[] = {
+        { h->guest, false, { good, readonly, good }, true },
+        { h->guest, true, { good, good, good }, true },
+        { h->guest, true, { good, good, readonly }, false },
+        { h->guest, false, { good, readonly, WILD_REF }, false },
+        { h->guest, false, { UINT32_MAX, good, good }, false },
+        { h->guest + 7, false, { good, good, good }, false },
+    };
+    XenPvPin pins[3];
+    int i, j, ret;
+
+    if (!hv->in_place) {
+        pins[0].ref = good;
+        g_assert_cmpint(xenpv_grant_pin(hv, h->guest, false, pins, 1), ==,
+                        -ENOTSUP);
+        close_clean(h, hv);
+        return;
+    }
+    for (i = 0; i < ARRAY_SIZE(rows); i++) {
+        for (j = 0; j < 3; j++) {
+            pins[j].ref = rows[i].refs[j];
+        }
+        ret = xenpv_grant_pin(hv, rows[i].domid, rows[i].write, pins, 3);
+        if (!rows[i].works) {
+            g_assert_cmpint(ret, <, 0);
+            g_assert_cmpuint(hv->live.pins, ==, 0);
+            continue;
+        }
+        g_assert_cmpint(ret, ==, 0);
+        g_assert_cmpuint(hv->live.pins, ==, 3);
+        for (j = 0; j < 3; j++) {
+            g_assert_true(pins[j].page ==
+                          (rows[i].refs[j] == good ? page : locked));
+        }
+        /* In use until the last one goes. */
+        g_assert_false(h->revoke(hv, good));
+        xenpv_grant_unpin(hv, rows[i].write, pins, 2);
+        g_assert_false(h->revoke(hv, good));
+        xenpv_grant_unpin(hv, rows[i].write, pins + 2, 1);
+        g_assert_cmpuint(hv->live.pins, ==, 0);
+    }
+    /* What was refused has left no use behind. */
+    g_assert_true(h->revoke(hv, good));
+    g_assert_true(h->revoke(hv, readonly));
+    close_clean(h, hv);
+}
+
 /* ---- frames ---- */
 
 static void test_frames(gconstpointer opaque)
@@ -595,6 +655,7 @@ void hv_suite_add(const HvHarness *h)
         { "grants", test_grants },
         { "grants-refused", test_grants_refused },
         { "copy", test_copy },
+        { "pins", test_pins },
         { "frames", test_frames },
     };
     int i;

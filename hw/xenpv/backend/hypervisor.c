@@ -160,8 +160,8 @@ void xenpv_channel_unbind(XenPvChannel *channel)
 static XenPvMap *count_map(XenPvHv *hv, XenPvMap *map)
 {
     if (map) {
-        hv->live.maps++;
-        hv->live.map_pages += map->nr_pages;
+        qatomic_inc(&hv->live.maps);
+        qatomic_add(&hv->live.map_pages, map->nr_pages);
     }
     return map;
 }
@@ -188,6 +188,28 @@ int xenpv_grant_copy(XenPvHv *hv, XenPvDomid domid, bool to_domain,
         return 0;
     }
     return hv->ops->grant_copy(hv, domid, to_domain, segs, nr_segs);
+}
+
+int xenpv_grant_pin(XenPvHv *hv, XenPvDomid domid, bool write, XenPvPin *pins,
+                    uint32_t nr_pins)
+{
+    int ret;
+
+    if (!hv->in_place) {
+        return -ENOTSUP;
+    }
+    ret = hv->ops->grant_pin(hv, domid, write, pins, nr_pins);
+    if (!ret) {
+        qatomic_add(&hv->live.pins, nr_pins);
+    }
+    return ret;
+}
+
+void xenpv_grant_unpin(XenPvHv *hv, bool write, XenPvPin *pins,
+                       uint32_t nr_pins)
+{
+    qatomic_sub(&hv->live.pins, nr_pins);
+    hv->ops->grant_unpin(hv, write, pins, nr_pins);
 }
 
 XenPvMap *xenpv_frame_map(XenPvHv *hv, XenPvDomid domid, const uint64_t *gfns,
@@ -218,7 +240,7 @@ void xenpv_unmap(XenPvMap *map)
     XenPvHv *hv = map->hv;
 
     trace_xenpv_unmap(map->domid, map->nr_pages, map);
-    hv->live.maps--;
-    hv->live.map_pages -= map->nr_pages;
+    qatomic_dec(&hv->live.maps);
+    qatomic_sub(&hv->live.map_pages, map->nr_pages);
     hv->ops->unmap(map);
 }

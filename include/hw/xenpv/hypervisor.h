@@ -152,12 +152,27 @@ typedef struct XenPvCopySeg {
 } XenPvCopySeg;
 
 /**
+ * XenPvPin: a granted page used where it lies, for one transfer
+ * @ref: the grant reference; the caller's
+ * @page: host address of the page, until it is unpinned
+ * @cookie: the implementation's
+ */
+typedef struct XenPvPin {
+    uint32_t ref;
+    uint32_t cookie[3];
+    void *page;
+} XenPvPin;
+
+/**
  * XenPvCounters: what is alive, for checks that nothing is left behind
  * @maps: grant and frame maps
  * @map_pages: pages in them
  * @channels: bound event channels
  * @watches: live watches
  * @transactions: open store transactions
+ * @pins: pinned pages
+ *
+ * @maps, @map_pages and @pins are changed from any thread, atomically.
  */
 typedef struct XenPvCounters {
     uint32_t maps;
@@ -165,12 +180,16 @@ typedef struct XenPvCounters {
     uint32_t channels;
     uint32_t watches;
     uint32_t transactions;
+    uint32_t pins;
 } XenPvCounters;
 
 /**
  * XenPvHv: one hypervisor
  * @ops: its operations
  * @self: the domain we speak as
+ * @in_place: capability: the guest's pages are in our address space anyway,
+ *            so that pinning one costs a few memory accesses.  Without it
+ *            grants are copied, or mapped and kept mapped.  Constant.
  * @live: what is alive; kept by the wrappers below, never by implementations
  *
  * Implementations embed it as the first member of their own.
@@ -178,14 +197,16 @@ typedef struct XenPvCounters {
 struct XenPvHv {
     const XenPvHvOps *ops;
     XenPvDomid self;
+    bool in_place;
     XenPvCounters live;
 };
 
 /**
  * XenPvHvOps: the operations of one hypervisor
  *
- * All are mandatory.  Use the xenpv_*() wrappers below, which keep the
- * counters; nobody but they calls through the table.
+ * All are mandatory, except grant_pin and grant_unpin where XenPvHv.in_place
+ * is not set.  Use the xenpv_*() wrappers below, which keep the counters;
+ * nobody but they calls through the table.
  */
 struct XenPvHvOps {
     /** @name: "emulated", "libxen", "fake"; for traces and messages */
@@ -243,7 +264,7 @@ struct XenPvHvOps {
     /** @channel_unbind: close our end.  The notifier dies with it. */
     void (*channel_unbind)(XenPvChannel *channel);
 
-    /** @grant_map: map pages another domain has granted us */
+    /** @grant_map: map pages another domain has granted us.  Any thread. */
     XenPvMap *(*grant_map)(XenPvHv *hv, XenPvDomid domid,
                            const uint32_t *refs, uint32_t nr_refs,
                            bool readonly, Error **errp);
@@ -254,11 +275,24 @@ struct XenPvHvOps {
      */
     int (*grant_copy)(XenPvHv *hv, XenPvDomid domid, bool to_domain,
                       XenPvCopySeg *segs, uint32_t nr_segs);
+    /**
+     * @grant_pin: use granted pages where they lie.  Any thread; a hot call.
+     * All or none: 0, or a negative errno and nothing is pinned.  @write: we
+     * are going to write to them.
+     */
+    int (*grant_pin)(XenPvHv *hv, XenPvDomid domid, bool write,
+                     XenPvPin *pins, uint32_t nr_pins);
+    /**
+     * @grant_unpin: the transfer is over.  Any thread; a hot call.  With
+     * @write as it was given; pages are taken to be written then.
+     */
+    void (*grant_unpin)(XenPvHv *hv, bool write, XenPvPin *pins,
+                        uint32_t nr_pins);
     /** @frame_map: map frames of another domain by gfn (privileged) */
     XenPvMap *(*frame_map)(XenPvHv *hv, XenPvDomid domid,
                            const uint64_t *gfns, uint32_t nr_gfns,
                            bool readonly, Error **errp);
-    /** @unmap: undo either map call */
+    /** @unmap: undo either map call; of grants: any thread */
     void (*unmap)(XenPvMap *map);
 
     /**
@@ -306,6 +340,10 @@ XenPvMap *xenpv_grant_map(XenPvHv *hv, XenPvDomid domid, const uint32_t *refs,
                           uint32_t nr_refs, bool readonly, Error **errp);
 int xenpv_grant_copy(XenPvHv *hv, XenPvDomid domid, bool to_domain,
                      XenPvCopySeg *segs, uint32_t nr_segs);
+int xenpv_grant_pin(XenPvHv *hv, XenPvDomid domid, bool write, XenPvPin *pins,
+                    uint32_t nr_pins);
+void xenpv_grant_unpin(XenPvHv *hv, bool write, XenPvPin *pins,
+                       uint32_t nr_pins);
 XenPvMap *xenpv_frame_map(XenPvHv *hv, XenPvDomid domid, const uint64_t *gfns,
                           uint32_t nr_gfns, bool readonly, Error **errp);
 XenPvMap *xenpv_console_map(XenPvHv *hv, XenPvDomid domid, uint64_t ring_ref,

@@ -163,6 +163,10 @@ XenPvMap *xenpv_emu_grant_map(XenPvHv *hv, XenPvDomid domid,
                               bool readonly, Error **errp);
 int xenpv_emu_grant_copy(XenPvHv *hv, XenPvDomid domid, bool to_domain,
                          XenPvCopySeg *segs, uint32_t nr_segs);
+int xenpv_emu_grant_pin(XenPvHv *hv, XenPvDomid domid, bool write,
+                        XenPvPin *pins, uint32_t nr_pins);
+void xenpv_emu_grant_unpin(XenPvHv *hv, bool write, XenPvPin *pins,
+                           uint32_t nr_pins);
 XenPvMap *xenpv_emu_frame_map(XenPvHv *hv, XenPvDomid domid,
                               const uint64_t *gfns, uint32_t nr_gfns,
                               bool readonly, Error **errp);

@@ -37,6 +37,8 @@ static const XenPvHvOps emulated_ops = {
 
     .grant_map = xenpv_emu_grant_map,
     .grant_copy = xenpv_emu_grant_copy,
+    .grant_pin = xenpv_emu_grant_pin,
+    .grant_unpin = xenpv_emu_grant_unpin,
     .frame_map = xenpv_emu_frame_map,
     .unmap = xenpv_emu_unmap,
     .console_map = xenpv_emu_console_map,
@@ -59,6 +61,7 @@ XenPvEmu *xenpv_emu_new(const XenPvEmuConfig *config, Error **errp)
     emu = g_new0(XenPvEmu, 1);
     emu->parent.ops = &emulated_ops;
     emu->parent.self = 0;
+    emu->parent.in_place = true;
     emu->cfg = *config;
     xenpv_emu_channels_init(emu);
     xenpv_emu_grants_init(emu);

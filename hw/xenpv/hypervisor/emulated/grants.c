@@ -297,6 +297,52 @@ void xenpv_emu_unmap(XenPvMap *parent)
     g_free(map);
 }
 
+/* XenPvPin.cookie */
+enum { PIN_EPOCH, PIN_FRAME };
+
+static void unpin(XenPvEmu *emu, bool write, XenPvPin *pins, uint32_t nr,
+                  bool written)
+{
+    uint32_t i;
+
+    for (i = 0; i < nr; i++) {
+        if (written) {
+            emu->cfg.hooks->frame_dirty(emu->cfg.opaque,
+                                        pins[i].cookie[PIN_FRAME], 0,
+                                        XENPV_PAGE_SIZE);
+        }
+        grant_put(emu, pins[i].ref, write, pins[i].cookie[PIN_EPOCH]);
+    }
+}
+
+int xenpv_emu_grant_pin(XenPvHv *hv, XenPvDomid domid, bool write,
+                        XenPvPin *pins, uint32_t nr_pins)
+{
+    XenPvEmu *emu = xenpv_emu(hv);
+    uint32_t i;
+    int err;
+
+    if (domid != emu->cfg.guest) {
+        return -ESRCH;
+    }
+    for (i = 0; i < nr_pins; i++) {
+        pins[i].page = grant_get_page(emu, pins[i].ref, write,
+                                      &pins[i].cookie[PIN_EPOCH],
+                                      &pins[i].cookie[PIN_FRAME], &err);
+        if (err) {
+            unpin(emu, write, pins, i, false);
+            return err;
+        }
+    }
+    return 0;
+}
+
+void xenpv_emu_grant_unpin(XenPvHv *hv, bool write, XenPvPin *pins,
+                           uint32_t nr_pins)
+{
+    unpin(xenpv_emu(hv), write, pins, nr_pins, write);
+}
+
 static int copy_one(XenPvEmu *emu, bool to_domain, XenPvCopySeg *seg)
 {
     uint32_t epoch, frame;
