@@ -8,6 +8,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/atomic.h"
 #include "hw/xenpv/hypervisor.h"
 #include "hw/xenpv/trace.h"
 
