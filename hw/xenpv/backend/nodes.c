@@ -259,8 +259,8 @@ bool xenpv_nodes_ask_removal(XenPvDevice *dev, Error **errp)
  * looks at them, and an embedded NUL makes them invalid, not shorter.  *@err
  * is the store's errno; 0 with NULL: there is a value, and it is nonsense.
  */
-static char *read_key(XenPvDevice *dev, const char *dir, const char *key,
-                      int *err)
+static char *read_text(XenPvDevice *dev, const char *dir, const char *key,
+                       size_t max, int *err)
 {
     g_autofree char *path = g_strdup_printf("%s/%s", dir, key);
     g_autofree char *value = NULL;
@@ -268,10 +268,16 @@ static char *read_key(XenPvDevice *dev, const char *dir, const char *key,
 
     *err = 0;
     value = xenpv_store_read(dev->hv, dev->tx, path, &len, err);
-    if (!value || len > XENPV_VALUE_MAX || strlen(value) != len) {
+    if (!value || len > max || strlen(value) != len) {
         return NULL;
     }
     return g_steal_pointer(&value);
+}
+
+static char *read_key(XenPvDevice *dev, const char *dir, const char *key,
+                      int *err)
+{
+    return read_text(dev, dir, key, XENPV_VALUE_MAX, err);
 }
 
 char *xenpv_dev_read_front(XenPvDevice *dev, const char *key)
@@ -298,14 +304,14 @@ static bool parse_decimal(const char *text, uint64_t max, uint64_t *value)
            *value <= max;
 }
 
-static bool judge_uint(XenPvDevice *dev, const char *key, const char *text,
+static bool judge_uint(const char *whose, const char *key, const char *text,
                        uint64_t max, uint64_t *value, Error **errp)
 {
     if (!parse_decimal(text, max, value)) {
         g_autofree char *shown = g_strescape(text, NULL);
 
-        error_setg(errp, "front end's %s is '%.*s', not a number up to %"
-                   PRIu64, key, SHOWN_VALUE, shown, max);
+        error_setg(errp, "%s end's %s is '%.*s', not a number up to %"
+                   PRIu64, whose, key, SHOWN_VALUE, shown, max);
         return false;
     }
     return true;
@@ -320,7 +326,7 @@ bool xenpv_dev_need_front_uint(XenPvDevice *dev, const char *key,
         error_setg(errp, "front end has no %s", key);
         return false;
     }
-    return judge_uint(dev, key, text, max, value, errp);
+    return judge_uint("front", key, text, max, value, errp);
 }
 
 bool xenpv_dev_read_front_uint(XenPvDevice *dev, const char *key,
@@ -333,7 +339,27 @@ bool xenpv_dev_read_front_uint(XenPvDevice *dev, const char *key,
         *value = absent;
         return true;
     }
-    return judge_uint(dev, key, text, max, value, errp);
+    return judge_uint("front", key, text, max, value, errp);
+}
+
+char *xenpv_dev_read_back(XenPvDevice *dev, const char *key)
+{
+    int unused_err;
+
+    return read_text(dev, dev->be_path, key, SIZE_MAX, &unused_err);
+}
+
+bool xenpv_dev_read_back_uint(XenPvDevice *dev, const char *key,
+                              uint64_t max, uint64_t absent,
+                              uint64_t *value, Error **errp)
+{
+    g_autofree char *text = xenpv_dev_read_back(dev, key);
+
+    if (!text) {
+        *value = absent;
+        return true;
+    }
+    return judge_uint("back", key, text, max, value, errp);
 }
 
 void xenpv_dev_set_standing(XenPvDevice *dev, const char *dir,

@@ -34,6 +34,14 @@
  * back ends write theirs, one line on stderr with the device's name
  * (rate-limited: guests must not fill logs), and a trace event.
  *
+ * A device is made in one of two ways, and is the same device afterwards:
+ *
+ *   -device, device_add   the user gives properties; the core writes both
+ *                         directories and takes them away at the end
+ *   a toolstack           has written both directories; the driver turns what
+ *                         is in them into properties (@configure); the core
+ *                         only adds to them, and leaves them in state Closed
+ *
  * Threads.  Everything runs in the main loop with the BQL held, except
  * XenPvDeviceClass.event, which runs in the AioContext the channel was bound
  * to, and the calls marked "any thread".
@@ -57,10 +65,11 @@ OBJECT_DECLARE_TYPE(XenPvDevice, XenPvDeviceClass, XENPV_DEVICE)
 /* One event channel of one connection; see xenpv_dev_bind(). */
 typedef struct XenPvEvent XenPvEvent;
 
-/* The core's: one of XenPvDeviceClass.frontend_keys. */
+/* The core's: one of XenPvDeviceClass.frontend_keys or .backend_keys. */
 typedef struct XenPvKeyWatch {
     XenPvDevice *dev;
     XenPvWatch *watch;
+    char *known;                /* .backend_keys: as last read or published */
 } XenPvKeyWatch;
 
 /**
@@ -70,6 +79,22 @@ typedef struct XenPvKeyWatch {
  *     "vbd"); NULL: @type.
  * @frontend_keys: optional, NULL-terminated.  Keys in the front end's
  *     directory whose changes @frontend_key wants to hear of.
+ * @backend_keys: optional, NULL-terminated.  Keys in our own directory that a
+ *     toolstack may change while the device lives ("params"), and whose
+ *     changes @backend_key wants to hear of.
+ * @claims: optional; NULL: yes.  Is this toolstack's back end for a device of
+ *     this type?  Where several types have one @backend_type, or other
+ *     programs serve it too, the nodes tell.  Only the reading calls may be
+ *     used.  If no type claims a back end it is somebody else's.
+ * @configure: mandatory for what a toolstack can make.  Its nodes are there,
+ *     read them with xenpv_dev_read_back(): turn them into the device's properties and host resources.  Comes before
+ *     @realize and judges what @realize does not.  On failure @unconfigure is
+ *     called.
+ * @unconfigure: optional.  Undo @configure, or what it has done before it
+ *     failed.  The last thing to happen to a device: it is unrealized, its
+ *     properties have been released (a string property is gone, a drive or
+ *     chardev property no longer holds what it named), and the type's
+ *     instance_finalize has run.  Not called for devices of "-device".
  * @realize: optional.  Judge the user's properties, open host resources.  No
  *     nodes exist yet.
  * @unrealize: optional.  Undo @realize.  The device is disconnected and its
@@ -91,11 +116,15 @@ typedef struct XenPvKeyWatch {
  *     Bounded work per call: a driver that stops before its ring is idle calls
  *     xenpv_event_again().  Runs in the channel's AioContext.
  * @frontend_key: @key has changed, or may have.  Only while connected.
+ * @backend_key: somebody else has changed @key in our directory, or removed
+ *     it: its value is not what the driver has last read or published.
+ *     Connected or not.
  * @print: optional.  Append lines with live state for "info qtree", such as
  *     ring indices; each indented by @indent blanks.
  *
  * Order for one device: realize, (advertise, (connect, event*, disconnect)*)*,
- * unrealize.
+ * unrealize.  One that a toolstack makes: claims, configure, all these,
+ * unconfigure.
  */
 struct XenPvDeviceClass {
     DeviceClass parent_class;
@@ -103,6 +132,10 @@ struct XenPvDeviceClass {
     const char *type;
     const char *backend_type;
     const char *const *frontend_keys;
+    const char *const *backend_keys;
+    bool (*claims)(XenPvDevice *dev);
+    bool (*configure)(XenPvDevice *dev, Error **errp);
+    void (*unconfigure)(XenPvDevice *dev);
     bool (*realize)(XenPvDevice *dev, Error **errp);
     void (*unrealize)(XenPvDevice *dev);
     bool (*advertise)(XenPvDevice *dev, Error **errp);
@@ -110,6 +143,7 @@ struct XenPvDeviceClass {
     void (*disconnect)(XenPvDevice *dev);
     bool (*event)(XenPvDevice *dev, void *opaque);
     void (*frontend_key)(XenPvDevice *dev, const char *key);
+    void (*backend_key)(XenPvDevice *dev, const char *key);
     void (*print)(XenPvDevice *dev, GString *out, int indent);
 };
 
@@ -223,6 +257,29 @@ bool xenpv_dev_need_front_uint(XenPvDevice *dev, const char *key,
 bool xenpv_dev_read_front_uint(XenPvDevice *dev, const char *key,
                                uint64_t max, uint64_t absent,
                                uint64_t *value, Error **errp);
+
+/**
+ * xenpv_dev_read_back: read a key from our own directory
+ * @dev: the device
+ * @key: path below the directory
+ *
+ * What a toolstack has written there.  Toolstacks are trusted and make
+ * mistakes: the value is to be judged, and may be as long as the store allows
+ * (a "params" with a whole json: in it).
+ *
+ * Returns: (transfer full): the value, or NULL if there is none or it is no
+ *          text
+ */
+char *xenpv_dev_read_back(XenPvDevice *dev, const char *key);
+
+/**
+ * xenpv_dev_read_back_uint: read a number a toolstack may give
+ *
+ * As xenpv_dev_read_front_uint(), from our own directory.
+ */
+bool xenpv_dev_read_back_uint(XenPvDevice *dev, const char *key,
+                              uint64_t max, uint64_t absent,
+                              uint64_t *value, Error **errp);
 
 /**
  * xenpv_dev_set_standing: there is no handshake
