@@ -12,7 +12,7 @@
 #include "internal.h"
 
 /* Xen itself stops far below; this only ends a search. */
-#define MAX_DEVID 65535
+#define MAX_DEVID ((2 << 28) - 1)   /* of disks; others stay far below */
 
 static bool devid_in_use(XenPvBus *bus, XenPvDevice *dev)
 {

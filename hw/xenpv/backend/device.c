@@ -408,11 +408,13 @@ bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp)
 
 static bool dev_set_identity(XenPvDevice *dev, XenPvBus *bus, Error **errp)
 {
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
     DeviceState *qdev = DEVICE(dev);
 
     dev->hv = bus->hv;
     dev->guest = bus->guest;
-    if (!xenpv_bus_assign_devid(bus, dev, errp)) {
+    if ((dc->identify && !dc->identify(dev, errp)) ||
+        !xenpv_bus_assign_devid(bus, dev, errp)) {
         return false;
     }
     g_free(dev->label);

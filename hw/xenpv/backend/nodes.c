@@ -237,6 +237,19 @@ bool xenpv_nodes_advertise(XenPvDevice *dev, Error **errp)
     return xenpv_nodes_transaction(dev, advertise, errp);
 }
 
+static bool update(XenPvDevice *dev, Error **errp)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+
+    return (!dc->advertise || dc->advertise(dev, errp)) &&
+           xenpv_nodes_publish_state(dev, dev->be_state, errp);
+}
+
+bool xenpv_dev_update(XenPvDevice *dev, Error **errp)
+{
+    return !dev->in_store || xenpv_nodes_transaction(dev, update, errp);
+}
+
 bool xenpv_nodes_publish_state(XenPvDevice *dev, enum xenbus_state state,
                                Error **errp)
 {

@@ -95,6 +95,8 @@ typedef struct XenPvKeyWatch {
  *     properties have been released (a string property is gone, a drive or
  *     chardev property no longer holds what it named), and the type's
  *     instance_finalize has run.  Not called for devices of "-device".
+ * @identify: optional.  Choose @devid if it is still -1, in the numbering of
+ *     the device's kind; NULL: the first free one.  Before @realize.
  * @realize: optional.  Judge the user's properties, open host resources.  No
  *     nodes exist yet.
  * @unrealize: optional.  Undo @realize.  The device is disconnected and its
@@ -136,6 +138,7 @@ struct XenPvDeviceClass {
     bool (*claims)(XenPvDevice *dev);
     bool (*configure)(XenPvDevice *dev, Error **errp);
     void (*unconfigure)(XenPvDevice *dev);
+    bool (*identify)(XenPvDevice *dev, Error **errp);
     bool (*realize)(XenPvDevice *dev, Error **errp);
     void (*unrealize)(XenPvDevice *dev);
     bool (*advertise)(XenPvDevice *dev, Error **errp);
@@ -225,6 +228,17 @@ bool xenpv_dev_publish(XenPvDevice *dev, Error **errp, const char *key,
  */
 bool xenpv_dev_publish_front(XenPvDevice *dev, Error **errp, const char *key,
                              const char *fmt, ...) G_GNUC_PRINTF(4, 5);
+
+/**
+ * xenpv_dev_update: what we offer has changed
+ * @dev: the device
+ * @errp: set on failure
+ *
+ * Runs XenPvDeviceClass.advertise again and writes our state once more, as
+ * one: a front end that watches the state finds the new keys.  Does nothing
+ * while the device has no nodes; it will be asked when they are written.
+ */
+bool xenpv_dev_update(XenPvDevice *dev, Error **errp);
 
 /**
  * xenpv_dev_read_front: read a key from the front end's directory
