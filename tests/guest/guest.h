@@ -133,6 +133,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_source(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
 int cmd_memtouch(int argc, char **argv);
+int cmd_disklog(int argc, char **argv);
 
 void test_xenstore(void);
 void test_isolation(void);

@@ -48,6 +48,7 @@ static const struct {
     { "source",   cmd_source },
     { "sink",     cmd_sink },
     { "memtouch", cmd_memtouch },
+    { "disklog",  cmd_disklog },
     { "session",  cmd_session },
 };
 
