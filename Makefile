@@ -15,7 +15,7 @@
 
 MAKEFLAGS += --no-builtin-rules
 BUILD := build
-PROGRAMS := qemu-system-x86_64 qemu-img qemu-io
+PROGRAMS := qemu-system-x86_64 qemu-img qemu-io qemu-nbd
 RELEASE := bookworm
 CONFIGURE_LOG := $(BUILD)/configure.log
 export CONFIGURE_FLAGS
