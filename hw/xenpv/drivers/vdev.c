@@ -93,7 +93,7 @@ static size_t take_letters(const char *p, unsigned *disk)
     return p - start;
 }
 
-/* Decimal without leading zeroes: returns how many digits, 0 if malformed. */
+/* Decimal, ending after a leading zero: returns how many digits. */
 static size_t take_decimal(const char *p, unsigned *value)
 {
     const char *start = p;
@@ -101,7 +101,7 @@ static size_t take_decimal(const char *p, unsigned *value)
 
     if (*p == '0') {
         *value = 0;
-        return g_ascii_isdigit(p[1]) ? 0 : 1;
+        return 1;
     }
     for (; g_ascii_isdigit(*p); p++) {
         n = MIN(n * 10 + (*p - '0'), TOO_LARGE);
