@@ -59,13 +59,21 @@ static void dev_report(XenPvDevice *dev, Error *err)
         error_free(err);
         return;
     }
-    dev->report_after = now + REPORT_INTERVAL_NS;
+    qatomic_set__nocheck(&dev->report_after, now + REPORT_INTERVAL_NS);
     error_reportf_err(err, "%s: ", dev->label);
 }
 
 void xenpv_dev_fail(XenPvDevice *dev, Error *err)
 {
     if (qatomic_cmpxchg(&dev->failure, NULL, err)) {
+        error_free(err);
+    }
+    xenpv_dev_schedule_recheck(dev);
+}
+
+void xenpv_dev_complain(XenPvDevice *dev, Error *err)
+{
+    if (qatomic_cmpxchg(&dev->complaint, NULL, err)) {
         error_free(err);
     }
     xenpv_dev_schedule_recheck(dev);
@@ -270,12 +278,17 @@ static void dev_deliver_keys(XenPvDevice *dev)
 static void dev_look_and_walk(XenPvDevice *dev)
 {
     Error *failure = qatomic_xchg(&dev->failure, NULL);
+    Error *complaint = qatomic_xchg(&dev->complaint, NULL);
     Error *err = NULL;
     bool gone = false;
 
     if (!dev->watching || dev->doomed) {
         error_free(failure);
+        error_free(complaint);
         return;
+    }
+    if (complaint) {
+        dev_report(dev, complaint);
     }
     if (failure) {
         dev_fail_now(dev, failure);
@@ -351,6 +364,7 @@ void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes)
     dev->failed = false;
     dev->closing = false;
     error_free(qatomic_xchg(&dev->failure, NULL));
+    error_free(qatomic_xchg(&dev->complaint, NULL));
     xenpv_dev_end_work(dev);
     if (dev->unplugged) {
         /* Nobody is left to wait for. */

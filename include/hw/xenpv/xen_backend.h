@@ -53,6 +53,7 @@
 #include "hw/qdev-core.h"
 #include "hw/xen/interface/io/xenbus.h"
 #include "hw/xenpv/hypervisor.h"
+#include "qemu/timer.h"
 #include "qom/object.h"
 
 #define TYPE_XENPV_BUS "xenpv-bus"
@@ -87,8 +88,9 @@ typedef struct XenPvKeyWatch {
  *     programs serve it too, the nodes tell.  Only the reading calls may be
  *     used.  If no type claims a back end it is somebody else's.
  * @configure: mandatory for what a toolstack can make.  Its nodes are there,
- *     read them with xenpv_dev_read_back(): turn them into the device's properties and host resources.  Comes before
- *     @realize and judges what @realize does not.  On failure @unconfigure is
+ *     to be read with xenpv_dev_read_back(): turn them into the device's
+ *     properties and host resources.  Comes before @realize and judges what
+ *     @realize does not.  On failure @unconfigure is
  *     called.
  * @unconfigure: optional.  Undo @configure, or what it has done before it
  *     failed.  The last thing to happen to a device: it is unrealized, its
@@ -200,6 +202,7 @@ struct XenPvDevice {
     bool doomed;                /* removal is scheduled */
     bool error_noted;           /* there is an error node */
     void *failure;              /* Error from xenpv_dev_fail(), any thread */
+    void *complaint;            /* ... and from xenpv_dev_complain() */
     int64_t report_after;       /* log rate limit, ns of the host's clock */
     GPtrArray *maps;
     QLIST_HEAD(, XenPvEvent) events;
@@ -385,6 +388,25 @@ void xenpv_event_again(XenPvEvent *event);
  * over.  Only the first of several counts.  Any thread.
  */
 void xenpv_dev_fail(XenPvDevice *dev, Error *err);
+
+/**
+ * xenpv_dev_complain: something was wrong, and the connection goes on
+ * @dev: the device
+ * @err: (transfer full): what
+ *
+ * Leaves the same traces as xenpv_dev_fail(), and nothing else.  A guest that
+ * can cause it a million times a second must not be reported that often: the
+ * caller asks xenpv_dev_may_complain() before it makes an Error.  Any thread.
+ */
+void xenpv_dev_complain(XenPvDevice *dev, Error *err);
+
+/** xenpv_dev_may_complain: has it been a while?  Any thread. */
+static inline bool xenpv_dev_may_complain(XenPvDevice *dev)
+{
+    return !qatomic_read(&dev->complaint) &&
+           qemu_clock_get_ns(QEMU_CLOCK_REALTIME) >=
+           qatomic_read__nocheck(&dev->report_after);
+}
 
 /* ---- for machines ---- */
 
