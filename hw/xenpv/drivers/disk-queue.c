@@ -121,6 +121,19 @@ static void respond(XenPvDiskRequest *req, int status)
     defer_call(queue_push, queue);
 }
 
+/* The guest can do this at any rate: what is reported is not. */
+static void complain(XenPvDiskQueue *queue, const char *what)
+{
+    XenPvDevice *dev = queue_device(queue);
+    Error *err = NULL;
+
+    queue->stats.bad++;
+    if (xenpv_dev_may_complain(dev)) {
+        error_setg(&err, "%s", what);
+        xenpv_dev_complain(dev, err);
+    }
+}
+
 static bool is_read(const XenPvDiskRequest *req)
 {
     return req->rq.op == BLKIF_OP_READ;
@@ -307,7 +320,7 @@ static bool start(XenPvDiskRequest *req)
         if (ret < 0) {
             trace_xenpv_disk_no_data(queue_device(queue)->label, req->rq.id,
                                      ret);
-            queue->stats.bad++;
+            complain(queue, "a request's grants cannot be used");
             finish(req, ret);
             return true;
         }
@@ -331,9 +344,10 @@ static int read_indirect(XenPvDiskRequest *req)
 
     for (i = 0; i < nr_pages; i++) {
         unsigned nr = MIN(per_page, req->rq.nr_segs - first);
+        uint32_t len = nr * sizeof(struct blkif_request_segment);
         int ret = req->queue->data.ops->read(req->queue,
                                              req->rq.indirect_ref[i], page,
-                                             nr * sizeof(struct blkif_request_segment));
+                                             len);
 
         if (ret < 0) {
             return BLKIF_RSP_ERROR;
@@ -375,10 +389,12 @@ static void refuse(XenPvDiskRequest *req, int status)
 {
     XenPvDiskQueue *queue = req->queue;
 
-    queue->stats.bad++;
     trace_xenpv_disk_refused(queue_device(queue)->label, req->rq.id,
                              req->rq.raw_op, req->rq.sector, req->rq.nr_segs,
                              status);
+    if (status == BLKIF_RSP_ERROR) {
+        complain(queue, "refused a request that no front end should make");
+    }
     respond(req, status);
 }
 

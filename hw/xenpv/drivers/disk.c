@@ -31,7 +31,10 @@
 #include "system/block-backend.h"
 #include "system/blockdev.h"
 #include "system/runstate.h"
+#include "disk-params.h"
 #include "disk.h"
+#include "block/qdict.h"
+#include "qobject/qdict.h"
 #include "vdev.h"
 
 /*
@@ -486,6 +489,118 @@ static void disk_set_vdev(Object *obj, const char *value, Error **errp)
     }
 }
 
+/* ---- made by a toolstack ---- */
+
+static bool disk_claims(XenPvDevice *dev)
+{
+    g_autofree char *type = xenpv_dev_read_back(dev, "device-type");
+
+    return is_cdrom(XENPV_DISK(dev)) == !g_strcmp0(type, "cdrom");
+}
+
+static bool read_flag(XenPvDevice *dev, const char *key, bool *flag,
+                      Error **errp)
+{
+    uint64_t value;
+
+    if (!xenpv_dev_read_back_uint(dev, key, 1, 0, &value, errp)) {
+        return false;
+    }
+    *flag = value;
+    return true;
+}
+
+/*
+ * Open what the toolstack's nodes name.  Returns false on failure; true with
+ * *@bs NULL: there is no medium.
+ */
+static bool open_params(XenPvDevice *dev, BlockDriverState **bs, Error **errp)
+{
+    g_autofree char *text = xenpv_dev_read_back(dev, "params");
+    g_autofree char *type = xenpv_dev_read_back(dev, "type");
+    g_autofree char *mode = xenpv_dev_read_back(dev, "mode");
+    g_autofree char *node = g_strdup_printf("xen-vbd-%d", dev->devid);
+    g_autoptr(XenPvDiskParams) params = NULL;
+    bool readonly = is_cdrom(XENPV_DISK(dev)) || !mode || *mode != 'w';
+    bool direct, discard;
+
+    *bs = NULL;
+    if (!read_flag(dev, "direct-io-safe", &direct, errp) ||
+        !read_flag(dev, "discard-enable", &discard, errp)) {
+        return false;
+    }
+    params = xenpv_disk_params(text ?: "", type, readonly, direct, discard,
+                               errp);
+    if (!params || params->empty) {
+        return params;
+    }
+    /* Block jobs and the like find the disk by this name. */
+    if (!qdict_haskey(params->options, "node-name") &&
+        !bdrv_find_node(node)) {
+        qdict_put_str(params->options, "node-name", node);
+    }
+    qdict_flatten(params->options);
+    *bs = bdrv_open(params->filename, NULL, g_steal_pointer(&params->options),
+                    readonly ? 0 : BDRV_O_RDWR, errp);
+    return *bs;
+}
+
+static bool disk_configure(XenPvDevice *dev, Error **errp)
+{
+    XenPvDisk *disk = XENPV_DISK(dev);
+
+    if (!open_params(dev, &disk->own_bs, errp)) {
+        return false;
+    }
+    return !disk->own_bs ||
+           object_property_set_str(OBJECT(dev), "drive",
+                                   bdrv_get_node_name(disk->own_bs), errp);
+}
+
+static void disk_unconfigure(XenPvDevice *dev)
+{
+    bdrv_unref(g_steal_pointer(&XENPV_DISK(dev)->own_bs));
+}
+
+/* ---- a change of medium that a toolstack asks for ---- */
+
+static bool change_medium(XenPvDisk *disk, Error **errp)
+{
+    BlockBackend *blk = disk->conf.blk;
+    BlockDriverState *bs;
+
+    if (!open_params(XENPV_DEVICE(disk), &bs, errp)) {
+        return false;
+    }
+    if (blk_bs(blk)) {
+        blk_remove_bs(blk);
+    }
+    bdrv_unref(g_steal_pointer(&disk->own_bs));
+    if (bs && blk_insert_bs(blk, bs, errp) < 0) {
+        bdrv_unref(bs);
+        return false;
+    }
+    disk->own_bs = bs;
+    disk->tray_open = false;
+    return true;
+}
+
+static void disk_backend_key(XenPvDevice *dev, const char *key)
+{
+    XenPvDisk *disk = XENPV_DISK(dev);
+    Error *err = NULL;
+
+    if (!is_cdrom(disk)) {
+        error_setg(&err, "params has changed, but only a CD can be changed");
+    } else {
+        change_medium(disk, &err);
+        medium_changed(disk);
+    }
+    if (err) {
+        xenpv_dev_complain(dev, err);
+    }
+}
+
 /* ---- nodes ---- */
 
 static bool publish_features(XenPvDevice *dev, XenPvDisk *disk, Error **errp)
@@ -817,6 +932,8 @@ static void disk_print(XenPvDevice *dev, GString *out, int indent)
 
 /* ---- QOM ---- */
 
+static const char *const disk_backend_keys[] = { "params", NULL };
+
 static const Property disk_properties[] = {
     DEFINE_BLOCK_PROPERTIES(XenPvDisk, conf),
     DEFINE_BLOCK_ERROR_PROPERTIES(XenPvDisk, conf),
@@ -844,13 +961,18 @@ static void disk_class_init(ObjectClass *class, void *data)
 
     xdc->type = "vbd";
     xdc->backend_type = "qdisk";
+    xdc->backend_keys = disk_backend_keys;
     xdc->identify = disk_identify;
+    xdc->claims = disk_claims;
+    xdc->configure = disk_configure;
+    xdc->unconfigure = disk_unconfigure;
     xdc->realize = disk_realize;
     xdc->unrealize = disk_unrealize;
     xdc->advertise = disk_advertise;
     xdc->connect = disk_connect;
     xdc->disconnect = disk_disconnect;
     xdc->event = disk_event;
+    xdc->backend_key = disk_backend_key;
     xdc->print = disk_print;
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);
     device_class_set_props(dc, disk_properties);
