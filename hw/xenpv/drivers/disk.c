@@ -173,15 +173,19 @@ static const BlockDevOps cdrom_ops = {
 
 /* ---- which thread serves which queue ---- */
 
-static IOThread *mapped_iothread(const char *id, Error **errp)
+/* Kept until the device goes, even if the user deletes it before. */
+static AioContext *mapped_context(XenPvDisk *disk, const char *id,
+                                  Error **errp)
 {
     IOThread *iothread = iothread_by_id(id);
 
     if (!iothread) {
         error_setg(errp, "iothread-vq-mapping: there is no iothread '%s'",
                    id);
+        return NULL;
     }
-    return iothread;
+    g_ptr_array_add(disk->mapped, object_ref(OBJECT(iothread)));
+    return iothread_get_aio_context(iothread);
 }
 
 /* All entries say which queues they serve, or none does. */
@@ -189,12 +193,13 @@ static bool map_queues(XenPvDisk *disk, Error **errp)
 {
     IOThreadVirtQueueMappingList *entry;
     unsigned i, nr_entries = 0, nr_lists = 0;
+    g_autoptr(GPtrArray) in_turn = g_ptr_array_new();
 
     for (entry = disk->mapping; entry; entry = entry->next) {
-        IOThread *iothread = mapped_iothread(entry->value->iothread, errp);
+        AioContext *ctx = mapped_context(disk, entry->value->iothread, errp);
         uint16List *vq;
 
-        if (!iothread) {
+        if (!ctx) {
             return false;
         }
         for (vq = entry->value->vqs; vq; vq = vq->next) {
@@ -208,8 +213,9 @@ static bool map_queues(XenPvDisk *disk, Error **errp)
                            "twice", vq->value);
                 return false;
             }
-            disk->ctx[vq->value] = iothread_get_aio_context(iothread);
+            disk->ctx[vq->value] = ctx;
         }
+        g_ptr_array_add(in_turn, ctx);
         nr_lists += entry->value->has_vqs;
         nr_entries++;
     }
@@ -220,9 +226,7 @@ static bool map_queues(XenPvDisk *disk, Error **errp)
     }
     for (i = 0; i < disk->max_queues; i++) {
         if (!nr_lists) {
-            entry = entry && entry->next ? entry->next : disk->mapping;
-            disk->ctx[i] = iothread_get_aio_context(
-                iothread_by_id(entry->value->iothread));
+            disk->ctx[i] = g_ptr_array_index(in_turn, i % nr_entries);
         } else if (!disk->ctx[i]) {
             error_setg(errp, "iothread-vq-mapping: queue %u is not mapped",
                        i);
@@ -230,29 +234,6 @@ static bool map_queues(XenPvDisk *disk, Error **errp)
         }
     }
     return true;
-}
-
-static void ref_iothreads(XenPvDisk *disk, void (*fn)(void *iothread))
-{
-    IOThreadVirtQueueMappingList *entry;
-
-    for (entry = disk->mapping; entry; entry = entry->next) {
-        IOThread *iothread = iothread_by_id(entry->value->iothread);
-
-        if (iothread) {
-            fn(iothread);
-        }
-    }
-}
-
-static void iothread_ref(void *iothread)
-{
-    object_ref(OBJECT(iothread));
-}
-
-static void iothread_unref(void *iothread)
-{
-    object_unref(OBJECT(iothread));
 }
 
 static bool choose_contexts(XenPvDisk *disk, Error **errp)
@@ -265,6 +246,7 @@ static bool choose_contexts(XenPvDisk *disk, Error **errp)
         return false;
     }
     disk->ctx = g_new0(AioContext *, disk->max_queues);
+    disk->mapped = g_ptr_array_new_with_free_func(object_unref);
     if (disk->mapping) {
         if (!map_queues(disk, errp)) {
             return false;
@@ -386,20 +368,14 @@ static void disk_release(XenPvDisk *disk)
         disk->conf.blk = NULL;
         disk->own_blk = false;
     }
-    if (disk->ctx) {
-        ref_iothreads(disk, iothread_unref);
-        g_free(g_steal_pointer(&disk->ctx));
-    }
+    g_free(g_steal_pointer(&disk->ctx));
+    g_clear_pointer(&disk->mapped, g_ptr_array_unref);
 }
 
 static bool disk_set_up(XenPvDisk *disk, Error **errp)
 {
     if (!check_properties(disk, errp) || !find_drive(disk, errp) ||
-        !apply_block_options(disk, errp)) {
-        return false;
-    }
-    ref_iothreads(disk, iothread_ref);
-    if (!choose_contexts(disk, errp)) {
+        !apply_block_options(disk, errp) || !choose_contexts(disk, errp)) {
         return false;
     }
     blk_set_dev_ops(disk->conf.blk, is_cdrom(disk) ? &cdrom_ops : &disk_ops,

@@ -203,6 +203,7 @@ struct XenPvDiskQueue {
  * @queue, @nr_queues: of this connection
  * @vmstate: handler
  * @ctx: of each possible queue
+ * @mapped: the IOThreads of @mapping
  */
 struct XenPvDisk {
     XenPvDevice parent_obj;
@@ -228,6 +229,7 @@ struct XenPvDisk {
     unsigned nr_queues;
     VMChangeStateEntry *vmstate;
     AioContext **ctx;
+    GPtrArray *mapped;
 };
 
 /* ---- disk-queue.c ---- */
