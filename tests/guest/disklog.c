@@ -5,13 +5,14 @@
  *
  * A disk of N blocks of 4 KiB is written round and round.  Block number i,
  * counted from 1, goes to slot i % N and holds nothing but its number, as 512
- * words of 8 bytes.  "LOG i" is printed after the flush that follows it: from
- * then on slot i % N must hold i or, a round later, a larger number.
+ * words of 8 bytes.  "LOG DEVICE i" is printed after the flush that follows
+ * it: from then on slot i % N must hold i or, a round later, a larger number.
  */
 #include "guest.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/ioctl.h>
 #include <linux/fs.h>
 
@@ -26,13 +27,13 @@ static int usage(void)
 /* disklog DEVICE [BATCH [COUNT]]: BATCH blocks to a flush, COUNT flushes */
 int cmd_disklog(int argc, char **argv)
 {
-    uint64_t batch = argc > 2 ? atoll(argv[2]) : 1;
-    uint64_t count = argc > 3 ? atoll(argv[3]) : UINT64_MAX;
+    int batch = argc > 2 ? atoi(argv[2]) : 1;
+    long count = argc > 3 ? atol(argv[3]) : LONG_MAX;
     uint64_t size, number = 0;
     static uint64_t block[WORDS];
     int fd;
 
-    if (argc < 2 || !batch) {
+    if (argc < 2 || batch < 1) {
         return usage();
     }
     fd = open(argv[1], O_RDWR);
@@ -41,22 +42,24 @@ int cmd_disklog(int argc, char **argv)
         return 1;
     }
     size /= PAGE;
-    while (count--) {
-        for (uint64_t i = 0; i < batch; i++) {
+    while (count-- > 0) {
+        for (int i = 0; i < batch; i++) {
             number++;
             for (size_t word = 0; word < WORDS; word++) {
                 block[word] = number;
             }
             if (pwrite(fd, block, PAGE, number % size * PAGE) != PAGE) {
-                printf("LOG write %lu: %s\n", number, strerror(errno));
+                printf("LOG %s write %lu: %s\n", argv[1], number,
+                       strerror(errno));
                 return 1;
             }
         }
         if (fsync(fd) < 0) {
-            printf("LOG flush %lu: %s\n", number, strerror(errno));
+            printf("LOG %s flush %lu: %s\n", argv[1], number,
+                   strerror(errno));
             return 1;
         }
-        printf("LOG %lu\n", number);
+        printf("LOG %s %lu\n", argv[1], number);
         fflush(stdout);
     }
     close(fd);
