@@ -214,6 +214,36 @@ static int fake_store_set_perms(XenPvHv *hv, XenPvStoreTx *tx,
     return -err;
 }
 
+static XenPvPerm *fake_store_get_perms(XenPvHv *hv, XenPvStoreTx *tx,
+                                       const char *path, unsigned *nr,
+                                       int *err_no)
+{
+    FakeHv *fake = container_of(hv, FakeHv, parent);
+    GList *list = NULL, *l;
+    XenPvPerm *perms;
+
+    *err_no = fake_fails(hv) ? EIO :
+        xs_impl_get_perms(fake->store, hv->self, tx_id(tx), path, &list);
+    if (*err_no) {
+        return NULL;
+    }
+    perms = g_new0(XenPvPerm, g_list_length(list));
+    *nr = 0;
+    for (l = list; l; l = l->next) {
+        unsigned domid;
+        char letter;
+
+        g_assert_cmpint(sscanf(l->data, "%c%u", &letter, &domid), ==, 2);
+        perms[(*nr)++] = (XenPvPerm) {
+            .domid = domid,
+            .read = letter == 'r' || letter == 'b',
+            .write = letter == 'w' || letter == 'b',
+        };
+    }
+    g_list_free_full(list, g_free);
+    return perms;
+}
+
 static XenPvStoreTx *fake_store_tx_begin(XenPvHv *hv, int *err_no)
 {
     FakeHv *fake = container_of(hv, FakeHv, parent);
@@ -606,6 +636,7 @@ static const XenPvHvOps fake_ops = {
     .store_rm = fake_store_rm,
     .store_list = fake_store_list,
     .store_set_perms = fake_store_set_perms,
+    .store_get_perms = fake_store_get_perms,
     .store_tx_begin = fake_store_tx_begin,
     .store_tx_end = fake_store_tx_end,
     .store_watch = fake_store_watch,

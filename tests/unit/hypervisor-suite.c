@@ -170,18 +170,32 @@ static void test_perms(gconstpointer opaque)
         { { { h->guest }, { 0, .read = true } }, true, true },
     };
     XenPvHv *hv = h->open();
-    int i;
+    unsigned nr = 0;
+    int i, j, err = 0;
 
     g_assert_cmpint(xenpv_store_write(hv, NULL, DIR "/p", "v"), ==, 0);
     g_assert_cmpint(xenpv_store_set_perms(hv, NULL, DIR "/p", rows[0].perms,
                                           0), ==, -EINVAL);
     g_assert_cmpint(xenpv_store_set_perms(hv, NULL, DIR "/none",
                                           rows[0].perms, 2), ==, -ENOENT);
+    g_assert_null(xenpv_store_get_perms(hv, NULL, DIR "/none", &nr, &err));
+    g_assert_cmpint(err, ==, ENOENT);
+    g_assert_true(xenpv_store_writable_by(hv, DIR "/none", h->guest));
     for (i = 0; i < ARRAY_SIZE(rows); i++) {
         g_autofree char *seen = NULL;
+        g_autofree XenPvPerm *got = NULL;
 
         g_assert_cmpint(xenpv_store_set_perms(hv, NULL, DIR "/p",
                                               rows[i].perms, 2), ==, 0);
+        got = xenpv_store_get_perms(hv, NULL, DIR "/p", &nr, NULL);
+        g_assert_cmpuint(nr, ==, 2);
+        for (j = 0; j < 2; j++) {
+            g_assert_cmpuint(got[j].domid, ==, rows[i].perms[j].domid);
+            g_assert_cmpint(got[j].read, ==, rows[i].perms[j].read);
+            g_assert_cmpint(got[j].write, ==, rows[i].perms[j].write);
+        }
+        g_assert_cmpint(xenpv_store_writable_by(hv, DIR "/p", h->guest), ==,
+                        rows[i].write);
         seen = h->store_read(hv, DIR "/p");
         g_assert_cmpint(seen != NULL, ==, rows[i].read);
         g_assert_cmpint(h->store_write(hv, DIR "/p", "v"), ==,

@@ -79,6 +79,33 @@ int xenpv_store_set_perms(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
     return hv->ops->store_set_perms(hv, tx, path, perms, nr);
 }
 
+XenPvPerm *xenpv_store_get_perms(XenPvHv *hv, XenPvStoreTx *tx,
+                                 const char *path, unsigned *nr, int *err_no)
+{
+    int unused_err;
+
+    return hv->ops->store_get_perms(hv, tx, path, nr, err_no ?: &unused_err);
+}
+
+bool xenpv_store_writable_by(XenPvHv *hv, const char *path, XenPvDomid domid)
+{
+    g_autofree XenPvPerm *perms = NULL;
+    unsigned i, nr = 0;
+    bool writable;
+
+    perms = xenpv_store_get_perms(hv, NULL, path, &nr, NULL);
+    if (!nr || perms[0].domid == domid) {
+        return true;
+    }
+    writable = perms[0].write;
+    for (i = 1; i < nr; i++) {
+        if (perms[i].domid == domid) {
+            writable = perms[i].write;
+        }
+    }
+    return writable;
+}
+
 XenPvStoreTx *xenpv_store_tx_begin(XenPvHv *hv, int *err_no)
 {
     int unused_err;

@@ -233,6 +233,13 @@ struct XenPvHvOps {
     /** @store_set_perms: replace a node's access rights */
     int (*store_set_perms)(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
                            const XenPvPerm *perms, unsigned nr);
+    /**
+     * @store_get_perms: a node's access rights, *@nr of them, the owner's
+     * first.  NULL and *@err_no on failure.
+     */
+    XenPvPerm *(*store_get_perms)(XenPvHv *hv, XenPvStoreTx *tx,
+                                  const char *path, unsigned *nr,
+                                  int *err_no);
     /** @store_tx_begin: open a transaction; NULL and *@err_no on failure */
     XenPvStoreTx *(*store_tx_begin)(XenPvHv *hv, int *err_no);
     /**
@@ -324,6 +331,19 @@ GStrv xenpv_store_list(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
                        int *err_no);
 int xenpv_store_set_perms(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
                           const XenPvPerm *perms, unsigned nr);
+XenPvPerm *xenpv_store_get_perms(XenPvHv *hv, XenPvStoreTx *tx,
+                                 const char *path, unsigned *nr,
+                                 int *err_no);
+/**
+ * xenpv_store_writable_by: may a domain write a node?
+ * @hv: the hypervisor
+ * @path: the node
+ * @domid: who
+ *
+ * By xenstored's rules for one that is not privileged.  What cannot be found
+ * out is taken for yes.
+ */
+bool xenpv_store_writable_by(XenPvHv *hv, const char *path, XenPvDomid domid);
 XenPvStoreTx *xenpv_store_tx_begin(XenPvHv *hv, int *err_no);
 int xenpv_store_tx_end(XenPvHv *hv, XenPvStoreTx *tx, bool commit);
 XenPvWatch *xenpv_store_watch(XenPvHv *hv, const char *path, XenPvWatchFn *fn,

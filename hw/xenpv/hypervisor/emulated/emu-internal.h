@@ -187,6 +187,9 @@ GStrv xenpv_emu_store_list(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
                            int *err_no);
 int xenpv_emu_store_set_perms(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
                               const XenPvPerm *perms, unsigned nr);
+XenPvPerm *xenpv_emu_store_get_perms(XenPvHv *hv, XenPvStoreTx *tx,
+                                     const char *path, unsigned *nr,
+                                     int *err_no);
 XenPvStoreTx *xenpv_emu_store_tx_begin(XenPvHv *hv, int *err_no);
 int xenpv_emu_store_tx_end(XenPvHv *hv, XenPvStoreTx *tx, bool commit);
 XenPvWatch *xenpv_emu_store_watch(XenPvHv *hv, const char *path,

@@ -25,6 +25,7 @@ static const XenPvHvOps emulated_ops = {
     .store_rm = xenpv_emu_store_rm,
     .store_list = xenpv_emu_store_list,
     .store_set_perms = xenpv_emu_store_set_perms,
+    .store_get_perms = xenpv_emu_store_get_perms,
     .store_tx_begin = xenpv_emu_store_tx_begin,
     .store_tx_end = xenpv_emu_store_tx_end,
     .store_watch = xenpv_emu_store_watch,

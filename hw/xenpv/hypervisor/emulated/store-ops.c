@@ -84,6 +84,30 @@ int xenpv_emu_store_set_perms(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
                               (const char *const *)list, nr);
 }
 
+XenPvPerm *xenpv_emu_store_get_perms(XenPvHv *hv, XenPvStoreTx *tx,
+                                     const char *path, unsigned *nr,
+                                     int *err_no)
+{
+    g_auto(GStrv) list = NULL;
+    XenPvPerm *perms;
+    unsigned i;
+    int ret;
+
+    ret = xenpv_xs_get_perms(xenpv_emu(hv)->conn, tx_id(tx), path, &list);
+    if (ret) {
+        *err_no = -ret;
+        return NULL;
+    }
+    *nr = g_strv_length(list);
+    perms = g_new0(XenPvPerm, *nr);
+    for (i = 0; i < *nr; i++) {
+        perms[i].domid = strtoul(list[i] + 1, NULL, 10);
+        perms[i].read = list[i][0] == 'r' || list[i][0] == 'b';
+        perms[i].write = list[i][0] == 'w' || list[i][0] == 'b';
+    }
+    return perms;
+}
+
 XenPvStoreTx *xenpv_emu_store_tx_begin(XenPvHv *hv, int *err_no)
 {
     uint32_t id;
