@@ -65,6 +65,7 @@ void xenpv_bus_quiesce(XenPvBus *bus)
 
     trace_xenpv_bus_quiesce(bus->guest);
     bus->quiet = true;
+    xenpv_toolstack_stop(bus);
     QTAILQ_FOREACH(dev, &bus->devices, next) {
         xenpv_dev_quiesce(dev, false);
     }
@@ -81,6 +82,7 @@ void xenpv_bus_restart(XenPvBus *bus)
         xenpv_dev_quiesce(dev, false);
         xenpv_dev_restart(dev);
     }
+    xenpv_toolstack_start(bus);
 }
 
 void xenpv_bus_reset(XenPvBus *bus)
@@ -94,6 +96,7 @@ void xenpv_bus_close(XenPvBus *bus)
     XenPvDevice *dev;
 
     bus->quiet = true;
+    xenpv_toolstack_stop(bus);
     QTAILQ_FOREACH(dev, &bus->devices, next) {
         xenpv_dev_quiesce(dev, true);
     }
@@ -118,6 +121,11 @@ XenPvBus *xenpv_bus_new(DeviceState *parent, XenPvHv *hv, XenPvDomid guest)
 static void bus_realize(BusState *bus, Error **errp)
 {
     qbus_set_bus_hotplug_handler(bus);
+}
+
+static void bus_unrealize(BusState *bus)
+{
+    xenpv_toolstack_stop(XENPV_BUS(bus));
 }
 
 static void bus_print_dev(Monitor *mon, DeviceState *dev, int indent)
@@ -149,6 +157,7 @@ static void bus_class_init(ObjectClass *class, void *data)
     HotplugHandlerClass *hc = HOTPLUG_HANDLER_CLASS(class);
 
     bc->realize = bus_realize;
+    bc->unrealize = bus_unrealize;
     bc->print_dev = bus_print_dev;
     bc->get_dev_path = bus_get_dev_path;
     hc->unplug_request = bus_unplug_request;

@@ -12,6 +12,7 @@
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
 #include "qemu/main-loop.h"
+#include "qemu/rcu.h"
 #include "qemu/timer.h"
 #include "qapi/error.h"
 #include "hw/qdev-properties.h"
@@ -52,6 +53,12 @@ static void dev_report(XenPvDevice *dev, Error *err)
 {
     int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
 
+    if (dev->vanished) {
+        /* No failure: a toolstack removes a device like that. */
+        error_free(err);
+        xenpv_dev_schedule_recheck(dev);
+        return;
+    }
     trace_xenpv_dev_error(dev->label, error_get_pretty(err));
     xenpv_nodes_write_error(dev, error_get_pretty(err));
     dev->error_noted = true;
@@ -204,19 +211,35 @@ static void dev_walk(XenPvDevice *dev)
     }
 }
 
+void xenpv_dev_destroy(XenPvDevice *dev)
+{
+    bool wait = dev->configured;
+
+    object_unparent(OBJECT(dev));
+    if (wait) {
+        /* The bus keeps a reference for as long as there are RCU readers. */
+        drain_call_rcu();
+    }
+    object_unref(OBJECT(dev));
+}
+
 static void dev_remove_bh(void *opaque)
 {
     XenPvDevice *dev = opaque;
 
     if (dev->busy) {
-        aio_bh_schedule_oneshot(qemu_get_aio_context(), dev_remove_bh, dev);
+        aio_bh_schedule_oneshot(iohandler_get_aio_context(), dev_remove_bh,
+                                dev);
         return;
     }
-    object_unparent(OBJECT(dev));
-    object_unref(OBJECT(dev));
+    xenpv_dev_destroy(dev);
 }
 
-/* From a BH of its own: the caller may be using the device. */
+/*
+ * From a BH of its own: the caller may be using the device.  In the context
+ * that only the main loop itself runs: not while somebody waits for I/O, to
+ * whom the device's block nodes may matter.
+ */
 static void dev_schedule_removal(XenPvDevice *dev)
 {
     if (dev->doomed) {
@@ -225,7 +248,7 @@ static void dev_schedule_removal(XenPvDevice *dev)
     trace_xenpv_dev_remove(dev->label);
     dev->doomed = true;
     object_ref(OBJECT(dev));
-    aio_bh_schedule_oneshot(qemu_get_aio_context(), dev_remove_bh, dev);
+    aio_bh_schedule_oneshot(iohandler_get_aio_context(), dev_remove_bh, dev);
 }
 
 /* What a toolstack may have changed on our side. */
@@ -236,6 +259,17 @@ static bool dev_read_own(XenPvDevice *dev, bool *gone, Error **errp)
     if (!xenpv_nodes_read_own(dev, &own, &dev->online, gone, errp)) {
         return false;
     }
+    if (*gone) {
+        return true;
+    }
+    if (own == XenbusStateInitialising) {
+        Error *err = NULL;
+
+        error_setg(&err, "its directory has been written over; the device "
+                   "stays as it is");
+        dev_report(dev, err);
+        return xenpv_nodes_publish_state(dev, dev->be_state, errp);
+    }
     if (own == XenbusStateClosing && dev->be_state != XenbusStateClosing) {
         dev->closing = true;
         dev->be_state = own;
@@ -243,9 +277,9 @@ static bool dev_read_own(XenPvDevice *dev, bool *gone, Error **errp)
     return true;
 }
 
-static bool dev_read_front(XenPvDevice *dev, Error **errp)
+static bool dev_read_front(XenPvDevice *dev, bool *gone, Error **errp)
 {
-    if (!xenpv_nodes_read_front(dev, &dev->fe_state, errp)) {
+    if (!xenpv_nodes_read_front(dev, &dev->fe_state, gone, errp)) {
         return false;
     }
     switch (dev->fe_state) {
@@ -275,6 +309,30 @@ static void dev_deliver_keys(XenPvDevice *dev)
     }
 }
 
+/* Before the walk: what has been configured anew is connected as it is now. */
+static bool dev_deliver_back_keys(XenPvDevice *dev, Error **errp)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    uint64_t changed = dev->changed_back_keys;
+    unsigned i;
+
+    dev->changed_back_keys = 0;
+    for (i = 0; i < dev->nr_back_keys; i++) {
+        bool differs = false;
+
+        if (changed & (1ull << i)) {
+            if (!xenpv_nodes_key_changed(dev, i, &differs, errp)) {
+                return false;
+            }
+            if (differs) {
+                trace_xenpv_dev_back_key(dev->label, dc->backend_keys[i]);
+                dc->backend_key(dev, dc->backend_keys[i]);
+            }
+        }
+    }
+    return true;
+}
+
 static void dev_look_and_walk(XenPvDevice *dev)
 {
     Error *failure = qatomic_xchg(&dev->failure, NULL);
@@ -297,11 +355,13 @@ static void dev_look_and_walk(XenPvDevice *dev)
      * A store that cannot be asked will not tell of the next change either:
      * better to end the connection where one can see it.
      */
-    if (!dev_read_own(dev, &gone, &err) || !dev_read_front(dev, &err)) {
+    if (!dev_read_own(dev, &gone, &err) ||
+        (!gone && !dev_read_front(dev, &gone, &err)) ||
+        (!gone && !dev_deliver_back_keys(dev, &err))) {
         dev_fail_now(dev, err);
     }
     if (gone) {
-        /* Our directory is removed: that is how a removal is forced. */
+        /* A directory is removed: that is how a removal is forced. */
         dev_disconnect(dev);
         dev->be_state = XenbusStateClosed;
         dev_schedule_removal(dev);
@@ -366,7 +426,7 @@ void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes)
     error_free(qatomic_xchg(&dev->failure, NULL));
     error_free(qatomic_xchg(&dev->complaint, NULL));
     xenpv_dev_end_work(dev);
-    if (dev->unplugged) {
+    if (dev->unplugged || (dev->adopted && dev->in_store && !dev->online)) {
         /* Nobody is left to wait for. */
         dev_schedule_removal(dev);
     }
@@ -390,7 +450,13 @@ void xenpv_dev_restart(XenPvDevice *dev)
     }
     if (!dev_announce(dev, &err)) {
         dev_withdraw(dev);
-        error_reportf_err(err, "%s: ", dev->label);
+        if (!dev->adopted) {
+            error_reportf_err(err, "%s: ", dev->label);
+            return;
+        }
+        /* A toolstack that asks again gets a new one. */
+        dev_report(dev, err);
+        dev_schedule_removal(dev);
     }
 }
 
@@ -452,11 +518,9 @@ static void dev_watch_keys(XenPvDevice *dev)
     }
 }
 
-static void dev_unrealize(DeviceState *qdev)
+static void dev_take_apart(XenPvDevice *dev, XenPvBus *bus)
 {
-    XenPvDevice *dev = XENPV_DEVICE(qdev);
     XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
-    XenPvBus *bus = XENPV_BUS(qdev_get_parent_bus(qdev));
 
     dev->doomed = true;
     dev_withdraw(dev);
@@ -466,6 +530,15 @@ static void dev_unrealize(DeviceState *qdev)
         dc->unrealize(dev);
     }
     g_free(g_steal_pointer(&dev->keys));
+}
+
+static void dev_unrealize(DeviceState *qdev)
+{
+    XenPvDevice *dev = XENPV_DEVICE(qdev);
+    XenPvBus *bus = XENPV_BUS(qdev_get_parent_bus(qdev));
+
+    dev_take_apart(dev, bus);
+    xenpv_toolstack_device_gone(bus, dev);
 }
 
 static void dev_realize(DeviceState *qdev, Error **errp)
@@ -483,7 +556,7 @@ static void dev_realize(DeviceState *qdev, Error **errp)
     dev->recheck_bh = qemu_bh_new(dev_recheck, dev);
     QTAILQ_INSERT_TAIL(&bus->devices, dev, next);
     if (!bus->quiet && !dev_announce(dev, errp)) {
-        dev_unrealize(qdev);
+        dev_take_apart(dev, bus);
     }
 }
 
@@ -518,15 +591,34 @@ char *xenpv_dev_describe(XenPvDevice *dev, int indent)
 static void dev_init(Object *obj)
 {
     XenPvDevice *dev = XENPV_DEVICE(obj);
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    unsigned i;
 
     dev->maps = g_ptr_array_new();
     QLIST_INIT(&dev->events);
+    dev->nr_back_keys = dc->backend_keys ?
+        g_strv_length((GStrv)dc->backend_keys) : 0;
+    assert(dev->nr_back_keys <= 64);
+    dev->back_keys = g_new0(XenPvKeyWatch, dev->nr_back_keys);
+    for (i = 0; i < dev->nr_back_keys; i++) {
+        dev->back_keys[i].dev = dev;
+    }
 }
 
 static void dev_finalize(Object *obj)
 {
     XenPvDevice *dev = XENPV_DEVICE(obj);
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    unsigned i;
 
+    if (dev->configured && dc->unconfigure) {
+        dc->unconfigure(dev);
+    }
+    for (i = 0; i < dev->nr_back_keys; i++) {
+        g_free(dev->back_keys[i].known);
+    }
+    g_free(dev->back_keys);
+    g_clear_pointer(&dev->front_nodes, g_hash_table_unref);
     g_ptr_array_free(dev->maps, true);
     g_free(dev->be_path);
     g_free(dev->fe_path);

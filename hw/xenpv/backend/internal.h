@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  *   bus.c         who is there, plug and unplug, quiesce and restart
+ *   toolstack.c   devices that a toolstack's nodes ask for
  *   device.c      one device: its life and its state walk
  *   nodes.c       its directories in xenstore
  *   connection.c  its maps and channels
@@ -17,6 +18,9 @@
 
 /* ---- nodes.c ---- */
 
+/* Back end types are names of directories. */
+const char *xenpv_nodes_type(XenPvDeviceClass *dc);
+
 /* Set dev->be_path and dev->fe_path from dev->devid. */
 void xenpv_nodes_set_paths(XenPvDevice *dev);
 
@@ -24,15 +28,26 @@ void xenpv_nodes_set_paths(XenPvDevice *dev);
 bool xenpv_nodes_taken(XenPvDevice *dev);
 
 /* One step inside a transaction.  May run several times. */
-typedef bool XenPvTxFn(XenPvDevice *dev, Error **errp);
+typedef bool XenPvTxFn(XenPvDevice *dev, const void *opaque, Error **errp);
 
-/* Run @fn with dev->tx open, again if somebody else was faster. */
-bool xenpv_nodes_transaction(XenPvDevice *dev, XenPvTxFn *fn, Error **errp);
+/*
+ * Run @fn with dev->tx open, again if somebody else was faster.  Fails with
+ * dev->vanished set if the directory is a toolstack's and it has taken it
+ * away: writing there would leave a directory nobody knows of.
+ */
+bool xenpv_nodes_transaction(XenPvDevice *dev, XenPvTxFn *fn,
+                             const void *opaque, Error **errp);
+
+/*
+ * A toolstack's directories as they are: dev->be_path is there, judge what is
+ * in it, set dev->fe_path, and remember what is the toolstack's.
+ */
+bool xenpv_nodes_adopt(XenPvDevice *dev, Error **errp);
 
 /* Both directories, new, with everything offered and state InitWait. */
 bool xenpv_nodes_create(XenPvDevice *dev, Error **errp);
 
-/* Both directories, gone.  Failure is reported. */
+/* Both directories, gone; a toolstack's: Closed.  Failure is reported. */
 void xenpv_nodes_remove(XenPvDevice *dev);
 
 /* Watch what the walk depends on. */
@@ -48,17 +63,33 @@ bool xenpv_nodes_publish_state(XenPvDevice *dev, enum xenbus_state state,
 /* online = 0 and state = Closing in one transaction, as toolstacks do. */
 bool xenpv_nodes_ask_removal(XenPvDevice *dev, Error **errp);
 
-/* The front end's state, with a standing key translated. */
+/*
+ * The front end's state, with a standing key translated.  *@gone is set, and
+ * never cleared, when a toolstack's directory is no longer there.
+ */
 bool xenpv_nodes_read_front(XenPvDevice *dev, enum xenbus_state *state,
-                            Error **errp);
+                            bool *gone, Error **errp);
 
 /* Our own nodes, which a toolstack may change, or remove. */
 bool xenpv_nodes_read_own(XenPvDevice *dev, enum xenbus_state *state,
                           bool *online, bool *gone, Error **errp);
 
+/* Is the back end's key @i not as the driver knows it?  It is from now on. */
+bool xenpv_nodes_key_changed(XenPvDevice *dev, unsigned i, bool *changed,
+                             Error **errp);
+
 /* The error node, where Linux back ends write theirs. */
 void xenpv_nodes_write_error(XenPvDevice *dev, const char *message);
 void xenpv_nodes_clear_error(XenPvDevice *dev);
+char *xenpv_nodes_error_dir(XenPvHv *hv, const char *type, XenPvDomid guest,
+                            int devid);
+
+/* A state as a number.  What is none is Unknown. */
+enum xenbus_state xenpv_nodes_judge_state(const char *text);
+
+/* A decimal number up to @max, and nothing else. */
+bool xenpv_nodes_judge_number(const char *text, uint64_t max,
+                              uint64_t *value);
 
 /* ---- connection.c ---- */
 
@@ -90,6 +121,12 @@ void xenpv_dev_restart(XenPvDevice *dev);
 /* An unplug request of the user. */
 bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp);
 
+/*
+ * The end of a device the caller has a reference to: returns when nothing of
+ * it is left and what it had used can be used again.
+ */
+void xenpv_dev_destroy(XenPvDevice *dev);
+
 /* For "info qtree". */
 char *xenpv_dev_describe(XenPvDevice *dev, int indent);
 
@@ -100,5 +137,14 @@ bool xenpv_bus_assign_devid(XenPvBus *bus, XenPvDevice *dev, Error **errp);
 
 /* Disconnect everything and leave the nodes closed: QEMU ends. */
 void xenpv_bus_close(XenPvBus *bus);
+
+/* ---- toolstack.c ---- */
+
+/* Listen to toolstacks, or no longer. */
+void xenpv_toolstack_start(XenPvBus *bus);
+void xenpv_toolstack_stop(XenPvBus *bus);
+
+/* A device is gone, and its directory may be asking for another. */
+void xenpv_toolstack_device_gone(XenPvBus *bus, XenPvDevice *dev);
 
 #endif /* HW_XENPV_BACKEND_INTERNAL_H */

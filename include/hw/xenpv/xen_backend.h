@@ -88,9 +88,9 @@ typedef struct XenPvKeyWatch {
  *     programs serve it too, the nodes tell.  Only the reading calls may be
  *     used.  If no type claims a back end it is somebody else's.
  * @configure: mandatory for what a toolstack can make.  Its nodes are there,
- *     to be read with xenpv_dev_read_back(): turn them into the device's
- *     properties and host resources.  Comes before @realize and judges what
- *     @realize does not.  On failure @unconfigure is
+ *     read them with xenpv_dev_read_back() and xenpv_dev_read_left(): turn
+ *     them into the device's properties and host resources.  Comes before
+ *     @realize and judges what @realize does not.  On failure @unconfigure is
  *     called.
  * @unconfigure: optional.  Undo @configure, or what it has done before it
  *     failed.  The last thing to happen to a device: it is unrealized, its
@@ -187,11 +187,18 @@ struct XenPvDevice {
     XenPvKeyWatch *keys;        /* class->frontend_keys */
     unsigned nr_keys;
     uint64_t changed_keys;      /* bit per key, not yet delivered */
+    XenPvKeyWatch *back_keys;   /* class->backend_keys */
+    unsigned nr_back_keys;
+    uint64_t changed_back_keys;
+    GHashTable *front_nodes;    /* as the toolstack left them: name, value */
     QEMUBH *recheck_bh;         /* many watch events, one look */
     unsigned busy;              /* the core is at work, perhaps waiting */
     bool recheck_again;         /* ... and has been asked to look */
     enum xenbus_state be_state; /* as published */
     enum xenbus_state fe_state; /* as last read */
+    bool adopted;               /* the directories are a toolstack's */
+    bool configured;            /* ... and unconfigure has to follow */
+    bool vanished;              /* ... and it has taken them away */
     bool in_store;              /* our nodes exist */
     bool watching;              /* ... and are watched: the walk is on */
     bool online;                /* stays after it has closed */
@@ -295,6 +302,27 @@ char *xenpv_dev_read_back(XenPvDevice *dev, const char *key);
  * As xenpv_dev_read_front_uint(), from our own directory.
  */
 bool xenpv_dev_read_back_uint(XenPvDevice *dev, const char *key,
+                              uint64_t max, uint64_t absent,
+                              uint64_t *value, Error **errp);
+
+/**
+ * xenpv_dev_read_left: read a key left in the front end's directory
+ * @dev: the device
+ * @key: path below the directory
+ *
+ * For what a toolstack has put there (a console's "output").  The directory is
+ * the guest's: a key that the guest may write is taken for absent.
+ *
+ * Returns: (transfer full): as xenpv_dev_read_front()
+ */
+char *xenpv_dev_read_left(XenPvDevice *dev, const char *key);
+
+/**
+ * xenpv_dev_read_left_uint: read a number left there
+ *
+ * As xenpv_dev_read_front_uint().
+ */
+bool xenpv_dev_read_left_uint(XenPvDevice *dev, const char *key,
                               uint64_t max, uint64_t absent,
                               uint64_t *value, Error **errp);
 
@@ -426,6 +454,7 @@ struct XenPvBus {
     /*< private >*/
     QTAILQ_HEAD(, XenPvDevice) devices;
     bool quiet;                 /* no guest: before the first restart, too */
+    struct XenPvToolstack *toolstack;   /* NULL: it is not listened to */
 };
 
 /**
@@ -461,11 +490,27 @@ void xenpv_bus_quiesce(XenPvBus *bus);
  *
  * Writes the nodes of all devices anew, as they are for a device just
  * plugged, and waits for front ends.  Devices plugged since
- * xenpv_bus_quiesce() are included.
+ * xenpv_bus_quiesce() are included.  Of a device that a toolstack has made the
+ * directories stay: what the old guest has left in the front end's is removed,
+ * what it has changed is written as the toolstack had it, and both states
+ * start over.
+ *
+ * From here on toolstacks are listened to: a back end in the store that a
+ * driver claims becomes a device.
  */
 void xenpv_bus_restart(XenPvBus *bus);
 
 /** xenpv_bus_reset: both, for callers with nothing to do in between */
 void xenpv_bus_reset(XenPvBus *bus);
+
+/**
+ * xenpv_bus_backend_types: what a toolstack can ask for
+ *
+ * The back end types some driver can make a device of from nodes, each once.
+ * For the "backends" directory of Xen's docs/misc/qemu-backends.txt.
+ *
+ * Returns: (transfer full): NULL-terminated
+ */
+GStrv xenpv_bus_backend_types(void);
 
 #endif /* HW_XENPV_XEN_BACKEND_H */

@@ -8,6 +8,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 #include "emu-internal.h"
 
@@ -89,6 +90,7 @@ XenPvPerm *xenpv_emu_store_get_perms(XenPvHv *hv, XenPvStoreTx *tx,
                                      int *err_no)
 {
     g_auto(GStrv) list = NULL;
+    unsigned long domid = 0;
     XenPvPerm *perms;
     unsigned i;
     int ret;
@@ -101,7 +103,8 @@ XenPvPerm *xenpv_emu_store_get_perms(XenPvHv *hv, XenPvStoreTx *tx,
     *nr = g_strv_length(list);
     perms = g_new0(XenPvPerm, *nr);
     for (i = 0; i < *nr; i++) {
-        perms[i].domid = strtoul(list[i] + 1, NULL, 10);
+        qemu_strtoul(list[i] + 1, NULL, 10, &domid);
+        perms[i].domid = domid;
         perms[i].read = list[i][0] == 'r' || list[i][0] == 'b';
         perms[i].write = list[i][0] == 'w' || list[i][0] == 'b';
     }
