@@ -359,3 +359,123 @@ def second_console_in_use_removed():
         guest.ok('true')
         guest.console.send(b'poweroff\n')
         guest.ends(0, BOOT)
+
+
+BACK = '/local/domain/0/backend/console/1'
+FRONT = f'{HOME}/device/console'
+
+
+def ask_for_console(store: Store, number: int, output: str) -> None:
+    """What libxl does in one transaction, by hand, so in this order: what the
+    guest reads comes before its state, and our state comes last.  The front
+    end's directory is the guest's, what it is told there is not."""
+    front, back = f'{FRONT}/{number}', f'{BACK}/{number}'
+    store.run('write', f'{back}/frontend', front, f'{back}/frontend-id', '1',
+              f'{back}/online', '1', f'{back}/protocol', 'vt100')
+    store.run('chmod', '-r', back, 'n0', 'r1')
+    store.run('write', f'{front}/backend', back, f'{front}/backend-id', '0',
+              f'{front}/type', 'ioemu', f'{front}/output', output,
+              f'{front}/limit', '65536', f'{front}/tty', '')
+    store.run('chmod', front, 'n1', 'r0')
+    store.run('write', f'{front}/state', '1')
+    store.run('write', f'{back}/state', '1')
+
+
+def devices(guest: Guest) -> int:
+    return guest.qmp.hmp('info qtree').count('dev: xen-console')
+
+
+def until_gone(guest: Guest, devices_left: int) -> None:
+    deadline = time.monotonic() + SHORT
+    while devices(guest) != devices_left:
+        check(time.monotonic() < deadline, 'the device is still there')
+        time.sleep(0.2)
+
+
+def gone_without_trace(guest: Guest, store: Store, number: int) -> None:
+    for path in (f'{BACK}/{number}', f'{FRONT}/{number}',
+                 f'/local/domain/0/error/backend/console/1/{number}'):
+        check(store.try_run('exists', path).returncode,
+              f'{path} is still there')
+    labels = [chardev['label'] for chardev in
+              guest.qmp.command('query-chardev')]
+    check(not [label for label in labels if label.startswith('xen-console')],
+          f'chardevs left behind: {labels}')
+
+
+@test
+def toolstack_console_channel():
+    """Made, used, closed and removed by nodes alone; more than once."""
+    with guest_and_store() as (guest, store):
+        guest.shell_ready()
+        before = devices(guest)
+        second = second_console(guest, guest.path('second'))
+        for _ in range(4 if SETUP.full else 2):
+            ask_for_console(store, 1, 'chardev:second')
+            store.wait(f'{FRONT}/1/state', '4')
+            store.wait(f'{BACK}/1/state', '4')
+            equal(devices(guest), before + 1, 'devices')
+            talk(guest, second)
+            store.run('write', f'{BACK}/1/online', '0', f'{BACK}/1/state',
+                      '5')
+            store.wait(f'{BACK}/1/state', '6')
+            until_gone(guest, before)
+            store.run('rm', f'{BACK}/1', f'{FRONT}/1')
+            gone_without_trace(guest, store, 1)
+        guest.qmp.command('chardev-remove', id='second')
+        guest.ok('xpv test klog')
+        guest.console.send(b'exit\n')
+        guest.ends(0)
+
+
+@test
+def toolstack_console_pty():
+    """A pty of its own; through a reset; pulled out without a word."""
+    with guest_and_store() as (guest, store):
+        guest.shell_ready()
+        before = devices(guest)
+        ask_for_console(store, 1, 'pty')
+        store.wait(f'{BACK}/1/state', '4')
+        for again in (True, False):
+            tty = os.open(store.read(f'{FRONT}/1/tty'),
+                          os.O_RDWR | os.O_NOCTTY)
+            guest.ok('stty -echo -F /dev/hvc1; echo to the pty > /dev/hvc1')
+            got = b''
+            while b'to the pty' not in got:
+                got += os.read(tty, 100)
+            guest.console.send(b'read line < /dev/hvc1; echo "<$line>"\n')
+            time.sleep(1)
+            os.write(tty, b'from the pty\n')
+            guest.expect('<from the pty>')
+            os.close(tty)
+            if again:
+                guest.qmp.command('system_reset')
+                guest.shell_ready()
+                store.wait(f'{BACK}/1/state', '4')
+        store.run('rm', f'{BACK}/1')
+        until_gone(guest, before)
+        store.run('rm', f'{FRONT}/1')
+        gone_without_trace(guest, store, 1)
+        guest.ok('true')
+        guest.console.send(b'poweroff\n')
+        guest.ends(0, BOOT)
+
+
+@test
+def toolstack_console_refused():
+    """The toolstack sees why, at once; and may do better."""
+    with guest_and_store() as (guest, store):
+        guest.shell_ready()
+        error = '/local/domain/0/error/backend/console/1/2/error'
+        ask_for_console(store, 2, 'chardev:nobody')
+        store.wait(f'{BACK}/2/state', '6')
+        check("no chardev 'nobody'" in store.read(error), store.read(error))
+        store.run('rm', f'{BACK}/2', f'{FRONT}/2')
+        check(store.try_run('exists', error).returncode, 'error is still set')
+        second = second_console(guest, guest.path('second'))
+        ask_for_console(store, 2, 'chardev:second')
+        store.wait(f'{BACK}/2/state', '4')
+        guest.ok('echo better > /dev/hvc1')
+        second.expect('better')
+        guest.console.send(b'exit\n')
+        guest.ends(0)

@@ -24,6 +24,8 @@
 #define BE "/local/domain/0/backend/console/1"
 #define FE "/local/domain/1/device/console"
 #define PRIMARY "/local/domain/1/console"
+#define BUS_WATCHES 1           /* consoles that a toolstack asks for */
+#define WATCHES (BUS_WATCHES + 3)
 #define ERROR_NODE "/local/domain/0/error/backend/console/1"
 
 /* ---- a chardev that takes as much as the test wants ---- */
@@ -414,7 +416,7 @@ static void test_secondary(void)
     g_autofree char *in = NULL;
 
     scene_begin(&s, 1, "0");
-    assert_live(s.hv, 1, 1, 3);
+    assert_live(s.hv, 1, 1, WATCHES);
     assert_node(s.hv, "4", BE "/1/state");
     guest_puts(&s.guest, "hvc1");
     assert_got(s.chr, "hvc1");
@@ -427,7 +429,7 @@ static void test_secondary(void)
     assert_node(s.hv, "5", BE "/1/state");
     guest_set_state(&s.guest, XenbusStateClosed);
     assert_node(s.hv, "6", BE "/1/state");
-    assert_live(s.hv, 0, 0, 3);
+    assert_live(s.hv, 0, 0, WATCHES);
     g_assert_cmpint(guest_connection(&s.guest), ==, 1);
     g_assert_true(fake_guest_revoke(s.hv, s.guest.ref));
     g_assert_cmpint(qemu_chr_be_can_write(CHARDEV(s.chr)), ==, 0);
@@ -453,7 +455,7 @@ static void test_last_words(void)
     guest_puts(&s.guest, "goodbye");
     g_assert_cmpuint(guest_print(&s.guest, "!", 1), ==, 1);
     guest_set_state(&s.guest, XenbusStateClosed);
-    assert_live(s.hv, 0, 0, 3);
+    assert_live(s.hv, 0, 0, WATCHES);
     s.chr->credit = SIZE_MAX;
     /* No more events of the guest: the device itself must come back. */
     wait_got(s.chr, strlen("goodbye!"));
@@ -544,7 +546,7 @@ static void test_unplug(void)
     g_assert_true(fixture_wait(no_devices, s.bus));
     assert_node(s.hv, NULL, BE "/1");
     assert_node(s.hv, NULL, FE "/1");
-    assert_live(s.hv, 0, 0, 0);
+    assert_live(s.hv, 0, 0, BUS_WATCHES);
     scene_end(&s);
 
     /* It does not: the second request takes the device away. */
@@ -554,7 +556,7 @@ static void test_unplug(void)
     g_assert_false(no_devices(s.bus));
     fixture_unplug(s.dev, &error_abort);
     g_assert_true(fixture_wait(no_devices, s.bus));
-    assert_live(s.hv, 0, 0, 0);
+    assert_live(s.hv, 0, 0, BUS_WATCHES);
     scene_end(&s);
 
     /* Nobody is there: nobody is asked. */
@@ -850,7 +852,7 @@ static void test_hostile_indices(void)
         fake_guest_notify(s.hv, s.guest.port);
         fixture_settle();
         assert_node(s.hv, "5", BE "/1/state");
-        assert_live(s.hv, 0, 0, 3);
+        assert_live(s.hv, 0, 0, WATCHES);
         assert_got(s.chr, "");
         note = fixture_node(s.hv, ERROR_NODE "/1/error");
         g_assert_nonnull(strstr(note, "beyond its end"));
@@ -910,7 +912,7 @@ static void test_hostile_keys(void)
         }
         guest_set_state(&guest, XenbusStateInitialised);
         assert_node(hv, "5", BE "/1/state");
-        assert_live(hv, 0, 0, 3);
+        assert_live(hv, 0, 0, WATCHES);
 
         /* Once it has closed it may try again, and do better. */
         guest_set_state(&guest, XenbusStateConnected);

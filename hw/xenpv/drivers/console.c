@@ -69,6 +69,7 @@ struct XenConsole {
     XenPvDevice parent_obj;
 
     CharBackend chr;
+    Chardev *own_chr;           /* made for a toolstack that wants a pty */
     uint32_t limit;
 
     XenPvEvent *event;
@@ -535,6 +536,71 @@ static void console_disconnect(XenPvDevice *dev)
     }
 }
 
+/*
+ * What libxl writes into the front end's directory for the guest to see and
+ * for us: "type" tells us from xenconsoled, "output" is where it goes.
+ */
+static bool console_claims(XenPvDevice *dev)
+{
+    g_autofree char *type = xenpv_dev_read_left(dev, "type");
+
+    return !g_strcmp0(type, "ioemu");
+}
+
+static bool console_new_pty(XenConsole *con, Error **errp)
+{
+    g_autofree char *id = g_strdup_printf("xen-console-%d",
+                                          XENPV_DEVICE(con)->devid);
+    ChardevBackend backend = {
+        .type = CHARDEV_BACKEND_KIND_PTY,
+        .u.pty.data = &(ChardevPty){ 0 },
+    };
+
+    con->own_chr = qemu_chardev_new(id, TYPE_CHARDEV_PTY, &backend, NULL,
+                                    errp);
+    return con->own_chr &&
+           object_property_set_str(OBJECT(con), "chardev", id, errp);
+}
+
+static bool console_configure(XenPvDevice *dev, Error **errp)
+{
+    XenConsole *con = XEN_CONSOLE(dev);
+    g_autofree char *output = xenpv_dev_read_left(dev, "output");
+    uint64_t limit;
+    const char *id;
+
+    if (!xenpv_dev_read_left_uint(dev, "limit", MAX_LIMIT, DEFAULT_LIMIT,
+                                  &limit, errp)) {
+        return false;
+    }
+    con->limit = limit;
+    if (!output) {
+        error_setg(errp, "no output for the console in %s", dev->fe_path);
+        return false;
+    }
+    if (!strcmp(output, "pty")) {
+        return console_new_pty(con, errp);
+    }
+    if (!strstart(output, "chardev:", &id)) {
+        error_setg(errp, "output '%s' is neither pty nor chardev:ID", output);
+        return false;
+    }
+    if (!qemu_chr_find(id)) {
+        error_setg(errp, "output: there is no chardev '%s'", id);
+        return false;
+    }
+    return object_property_set_str(OBJECT(con), "chardev", id, errp);
+}
+
+static void console_unconfigure(XenPvDevice *dev)
+{
+    XenConsole *con = XEN_CONSOLE(dev);
+
+    if (con->own_chr) {
+        object_unparent(OBJECT(con->own_chr));
+    }
+}
+
 static bool console_realize(XenPvDevice *dev, Error **errp)
 {
     XenConsole *con = XEN_CONSOLE(dev);
@@ -604,6 +670,9 @@ static void console_class_init(ObjectClass *class, void *data)
     set_bit(DEVICE_CATEGORY_INPUT, dc->categories);
     device_class_set_props(dc, console_properties);
     pc->type = "console";
+    pc->claims = console_claims;
+    pc->configure = console_configure;
+    pc->unconfigure = console_unconfigure;
     pc->realize = console_realize;
     pc->unrealize = console_unrealize;
     pc->advertise = console_advertise;
