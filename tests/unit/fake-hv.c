@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "qemu/memalign.h"
 #include "qapi/error.h"
@@ -41,6 +42,7 @@ struct FakeHv {
     GPtrArray *pages;           /* the frame number is the index + 0x1000 */
     GArray *grants;             /* the reference is the index + 8 */
     GPtrArray *ports;           /* the port is the index + 1 */
+    QemuMutex lock;             /* grants: these calls come from any thread */
 };
 
 #define FIRST_GFN 0x1000
@@ -52,7 +54,8 @@ static bool fake_fails(XenPvHv *hv)
 {
     FakeHv *fake = container_of(hv, FakeHv, parent);
 
-    if (!fake->fail_at || ++fake->nr_ops != fake->fail_at) {
+    if (!fake->fail_at ||
+        qatomic_inc_fetch(&fake->nr_ops) != fake->fail_at) {
         return false;
     }
     fake->has_failed = true;
@@ -427,7 +430,7 @@ static int fake_channel_ack(XenPvChannel *parent)
 
 static int fake_channel_notify(XenPvChannel *parent)
 {
-    container_of(parent, FakeChannel, parent)->port->received++;
+    qatomic_inc(&container_of(parent, FakeChannel, parent)->port->received);
     return 0;
 }
 
@@ -485,6 +488,7 @@ static XenPvMap *fake_grant_map(XenPvHv *hv, XenPvDomid domid,
         error_setg(errp, "no more maps (injected)");
         return NULL;
     }
+    QEMU_LOCK_GUARD(&fake->lock);
     for (i = 0; i < nr_refs; i++) {
         if (domid != FAKE_GUEST || !find_grant(fake, refs[i], !readonly)) {
             error_setg(errp, "domain %u has not granted %" PRIu32, domid,
@@ -531,6 +535,7 @@ static int fake_grant_copy(XenPvHv *hv, XenPvDomid domid, bool to_domain,
     int ret = 0;
     uint32_t i;
 
+    QEMU_LOCK_GUARD(&fake->lock);
     for (i = 0; i < nr_segs; i++) {
         segs[i].status = fake_fails(hv) ? -EIO :
             domid != FAKE_GUEST ? -ESRCH :
@@ -549,6 +554,7 @@ static int fake_grant_pin(XenPvHv *hv, XenPvDomid domid, bool write,
     if (fake_fails(hv)) {
         return -EIO;
     }
+    QEMU_LOCK_GUARD(&fake->lock);
     for (i = 0; i < nr_pins; i++) {
         if (domid != FAKE_GUEST || !find_grant(fake, pins[i].ref, write)) {
             return -EACCES;
@@ -569,6 +575,7 @@ static void fake_grant_unpin(XenPvHv *hv, bool write, XenPvPin *pins,
     FakeHv *fake = container_of(hv, FakeHv, parent);
     uint32_t i;
 
+    QEMU_LOCK_GUARD(&fake->lock);
     for (i = 0; i < nr_pins; i++) {
         FakeGrant *grant = find_grant(fake, pins[i].ref, write);
 
@@ -617,6 +624,7 @@ static void fake_unmap(XenPvMap *parent)
     FakeHv *fake = container_of(parent->hv, FakeHv, parent);
     uint32_t i;
 
+    QEMU_LOCK_GUARD(&fake->lock);
     for (i = 0; map->ref && i < parent->nr_pages; i++) {
         FakeGrant *grant = find_grant(fake, map->ref[i], false);
 
@@ -718,10 +726,8 @@ void fake_guest_notify(XenPvHv *hv, uint32_t port)
 unsigned fake_guest_events(XenPvHv *hv, uint32_t port)
 {
     FakePort *p = find_port(container_of(hv, FakeHv, parent), port);
-    unsigned received = p->received;
 
-    p->received = 0;
-    return received;
+    return qatomic_xchg(&p->received, 0);
 }
 
 bool fake_guest_bound(XenPvHv *hv, uint32_t port)
@@ -744,15 +750,18 @@ uint32_t fake_guest_grant(XenPvHv *hv, void *page, bool readonly)
     FakeHv *fake = container_of(hv, FakeHv, parent);
     FakeGrant grant = { .page = page, .readonly = readonly, .live = true };
 
+    QEMU_LOCK_GUARD(&fake->lock);
     g_array_append_val(fake->grants, grant);
     return fake->grants->len - 1 + FIRST_REF;
 }
 
 bool fake_guest_revoke(XenPvHv *hv, uint32_t ref)
 {
-    FakeGrant *grant = find_grant(container_of(hv, FakeHv, parent), ref,
-                                  false);
+    FakeHv *fake = container_of(hv, FakeHv, parent);
+    FakeGrant *grant;
 
+    QEMU_LOCK_GUARD(&fake->lock);
+    grant = find_grant(fake, ref, false);
     if (grant->maps) {
         return false;
     }
@@ -787,6 +796,7 @@ XenPvHv *fake_hv_new(void)
 {
     FakeHv *fake = g_new0(FakeHv, 1);
 
+    qemu_mutex_init(&fake->lock);
     fake->parent.ops = &fake_ops;
     fake->parent.in_place = true;
     fake->store = xs_impl_create(FAKE_GUEST);
@@ -813,5 +823,6 @@ void fake_hv_free(XenPvHv *hv)
     g_ptr_array_free(fake->pages, true);
     g_array_free(fake->grants, true);
     g_ptr_array_free(fake->ports, true);
+    qemu_mutex_destroy(&fake->lock);
     g_free(fake);
 }
