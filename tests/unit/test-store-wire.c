@@ -5,6 +5,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "hw/xenpv/hypervisor/emulated/store.h"
@@ -694,6 +697,55 @@ static void test_tx_changes_quota(void)
     world_free(w);
 }
 
+#ifdef __GLIBC__
+/* Bytes in use; 0 under ASan, which then finds the leak itself. */
+static size_t memory_used(void)
+{
+    return mallinfo2().uordblks;
+}
+
+/* A node is removed while a transaction still sees it. */
+static void remove_below_transaction(World *w, bool committed)
+{
+    static const char value[2000];
+    uint32_t before, after, tx;
+
+    g_assert(!xenpv_xs_tx_start(w->dom0, &before));
+    g_assert(!xenpv_xs_write(w->guest, 0, "data/a/b", value, sizeof(value)));
+    g_assert(!xenpv_xs_tx_start(w->dom0, &after));
+    if (committed) {
+        g_assert(!xenpv_xs_tx_start(w->guest, &tx));
+        g_assert(!xenpv_xs_rm(w->guest, tx, "data/a"));
+        g_assert(!xenpv_xs_tx_end(w->guest, tx, true));
+    } else {
+        g_assert(!xenpv_xs_rm(w->guest, 0, "data/a"));
+    }
+    g_byte_array_set_size(w->reply, 0);
+    g_assert_cmpint(xenpv_xs_read(w->dom0, after, "/local/domain/1/data/a/b",
+                                  w->reply), ==, 0);
+    g_assert_cmpuint(w->reply->len, ==, sizeof(value));
+    g_assert(!xenpv_xs_tx_end(w->dom0, before, false));
+    g_assert(!xenpv_xs_tx_end(w->dom0, after, false));
+}
+
+/* QEMU's tree loses such nodes; a guest could have had all our memory. */
+static void test_rm_keeps_no_memory(void)
+{
+    World *w = world_new();
+    size_t used = 0;
+    int i;
+
+    for (i = 0; i < 600; i++) {
+        if (i == 100) {
+            used = memory_used();
+        }
+        remove_below_transaction(w, i % 2);
+    }
+    g_assert_cmpuint(memory_used(), <, used + 100000);
+    world_free(w);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -717,6 +769,10 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/store-wire/tx-rm", test_tx_rm);
     g_test_add_func("/xenpv/store-wire/tx-rights", test_tx_rights);
     g_test_add_func("/xenpv/store-wire/tx-deep", test_tx_deep);
+#ifdef __GLIBC__
+    g_test_add_func("/xenpv/store-wire/rm-keeps-no-memory",
+                    test_rm_keeps_no_memory);
+#endif
     g_test_add_func("/xenpv/store-wire/tx-changes-quota",
                     test_tx_changes_quota);
     return g_test_run();

@@ -75,6 +75,12 @@ bool xenpv_xs_may(XenPvStoreConn *conn, uint32_t tx, const char *abs,
 int xenpv_xs_put(XenPvStoreConn *conn, uint32_t id, const char *abs,
                  const void *value, size_t len);
 bool xenpv_xs_exists(XenPvStoreConn *conn, StoreTx *tx, const char *abs);
+/**
+ * xenpv_xs_cut: remove a node from the live tree, whoever it belongs to
+ *
+ * Returns: -ENOENT if there is no such node
+ */
+int xenpv_xs_cut(XenPvStore *store, const char *abs);
 
 /* store-tx.c; @tx may be NULL where a test of it is in the name's meaning */
 

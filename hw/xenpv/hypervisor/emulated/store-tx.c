@@ -218,7 +218,7 @@ static void prune(XenPvStoreConn *conn, StoreTx *tx, const char *abs)
                                                  (char *)l->data);
 
         if (tx_mark(tx, child) != MARK_BACK) {
-            xs_impl_rm(tree, 0, XBT_NULL, child);
+            xenpv_xs_cut(conn->store, child);
         }
     }
     g_list_free_full(items, g_free);
@@ -234,7 +234,7 @@ static void tx_apply(XenPvStoreConn *conn, StoreTx *tx)
     g_hash_table_iter_init(&iter, tx->marks);
     while (g_hash_table_iter_next(&iter, &path, &mark)) {
         if (GPOINTER_TO_INT(mark) == MARK_GONE) {
-            xs_impl_rm(conn->store->tree, 0, XBT_NULL, path);
+            xenpv_xs_cut(conn->store, path);
         } else {
             prune(conn, tx, path);
         }

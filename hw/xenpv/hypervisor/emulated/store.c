@@ -134,6 +134,36 @@ int xenpv_xs_mkdir(XenPvStoreConn *conn, uint32_t id, const char *path)
     return xenpv_xs_write(conn, id, abs, "", 0);
 }
 
+/*
+ * The tree loses a reference to a node that it removes while a transaction
+ * still sees it, and with it the node and all below: a guest could make QEMU
+ * grow without limit.  Giving the node the rights it has anyway makes a copy
+ * of it that no transaction sees.
+ */
+int xenpv_xs_cut(XenPvStore *store, const char *abs)
+{
+    GList *perms = NULL;
+    int ret = -xs_impl_get_perms(store->tree, 0, XBT_NULL, abs, &perms);
+
+    if (ret) {
+        return ret;
+    }
+    ret = -xs_impl_set_perms(store->tree, 0, XBT_NULL, abs, perms);
+    g_list_free_full(perms, g_free);
+    return ret ?: -xs_impl_rm(store->tree, 0, XBT_NULL, abs);
+}
+
+static int live_rm(XenPvStoreConn *conn, const char *abs)
+{
+    if (!xenpv_xs_exists(conn, NULL, abs)) {
+        return -ENOENT;
+    }
+    if (!xenpv_xs_may(conn, XBT_NULL, abs, "wb")) {
+        return -EACCES;
+    }
+    return xenpv_xs_cut(conn->store, abs);
+}
+
 int xenpv_xs_rm(XenPvStoreConn *conn, uint32_t id, const char *path)
 {
     char abs[XENPV_STORE_PATH_MAX + 1];
@@ -146,8 +176,7 @@ int xenpv_xs_rm(XenPvStoreConn *conn, uint32_t id, const char *path)
     if (!abs[1]) {
         return -EINVAL;
     }
-    ret = tx ? xenpv_xs_tx_rm(conn, tx, abs) :
-          -xs_impl_rm(conn->store->tree, conn->domid, 0, abs);
+    ret = tx ? xenpv_xs_tx_rm(conn, tx, abs) : live_rm(conn, abs);
     if (!ret) {
         xenpv_xs_changed(conn, tx, abs, true);
     }
@@ -325,6 +354,7 @@ static void empty_tree(XenstoreImplState *tree)
     for (l = items; l; l = l->next) {
         g_autofree char *path = g_strdup_printf("/%s", (char *)l->data);
 
+        /* No connection, so no transaction. */
         xs_impl_rm(tree, 0, XBT_NULL, path);
     }
     g_list_free_full(items, g_free);
