@@ -5,6 +5,8 @@
 #                   terminal (RELEASE=trixie for the newer one)
 #   make demo       the same with nobody there: succeeds only on proof
 #   make check      every test (LEVELS="tools unit" for some of them)
+#   make fuzz       what decodes a guest's data, under a fuzzer, FUZZ_SECONDS
+#                   each (needs clang)
 #   make bench      measure against -M pc
 #   make lint       style, includes, headers, the list of hooks, the scripts
 #   make deps       install what all this needs (apt, as root or with sudo)
@@ -21,8 +23,11 @@ CONFIGURE_LOG := $(BUILD)/configure.log
 export CONFIGURE_FLAGS
 LEVELS ?=
 NINJA := ninja -C $(BUILD)
+FUZZ_BUILD := $(BUILD)/fuzz
+FUZZ_CC := clang
+FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check bench lint clean distclean help
+.PHONY: all deps build run demo check fuzz bench lint clean distclean help
 
 all: build
 
@@ -61,6 +66,22 @@ check:
 	+@$(NINJA) xenpv-unit
 	@scripts/run-tests $(LEVELS)
 
+# A tree of its own: all code in it is instrumented.
+$(FUZZ_BUILD)/build.ninja: configure xen-setup xen-hooks.mak
+	@mkdir -p $(FUZZ_BUILD)
+	@echo "configuring QEMU for the fuzzer (log: $(FUZZ_BUILD)/configure.log)"
+	@cd $(FUZZ_BUILD) && $(CURDIR)/configure --cc='$(FUZZ_CC)' \
+	    --enable-asan --enable-ubsan \
+	    --extra-cflags=-fsanitize=fuzzer-no-link >configure.log || \
+	    { tail -n 20 configure.log; exit 1; }
+	@touch $@
+
+fuzz:
+	@scripts/install-deps build fuzz
+	@$(MAKE) --no-print-directory $(FUZZ_BUILD)/build.ninja
+	+@ninja -C $(FUZZ_BUILD) xenpv-fuzz
+	@BUILD=$(CURDIR)/$(FUZZ_BUILD) tests/fuzz/run $(FUZZ_TARGETS)
+
 bench:
 	@scripts/install-deps build bench
 	@$(MAKE) --no-print-directory build
@@ -78,4 +99,4 @@ distclean: clean
 	rm -rf qemu .work
 
 help:
-	@sed -n '3,15s/^# \{0,3\}//p' Makefile
+	@sed -n '3,17s/^# \{0,3\}//p' Makefile
