@@ -521,21 +521,19 @@ static bool open_params(XenPvDevice *dev, BlockDriverState **bs, Error **errp)
     return *bs;
 }
 
+/* The drive holds the medium from here on, until the device goes. */
 static bool disk_configure(XenPvDevice *dev, Error **errp)
 {
-    XenPvDisk *disk = XENPV_DISK(dev);
+    BlockDriverState *bs;
+    bool ok;
 
-    if (!open_params(dev, &disk->own_bs, errp)) {
+    if (!open_params(dev, &bs, errp)) {
         return false;
     }
-    return !disk->own_bs ||
-           object_property_set_str(OBJECT(dev), "drive",
-                                   bdrv_get_node_name(disk->own_bs), errp);
-}
-
-static void disk_unconfigure(XenPvDevice *dev)
-{
-    bdrv_unref(g_steal_pointer(&XENPV_DISK(dev)->own_bs));
+    ok = !bs || object_property_set_str(OBJECT(dev), "drive",
+                                        bdrv_get_node_name(bs), errp);
+    bdrv_unref(bs);
+    return ok;
 }
 
 /* ---- a change of medium that a toolstack asks for ---- */
@@ -551,13 +549,12 @@ static bool change_medium(XenPvDisk *disk, Error **errp)
     if (blk_bs(blk)) {
         blk_remove_bs(blk);
     }
-    bdrv_unref(g_steal_pointer(&disk->own_bs));
+    disk->tray_open = false;
     if (bs && blk_insert_bs(blk, bs, errp) < 0) {
         bdrv_unref(bs);
         return false;
     }
-    disk->own_bs = bs;
-    disk->tray_open = false;
+    bdrv_unref(bs);
     return true;
 }
 
@@ -941,7 +938,6 @@ static void disk_class_init(ObjectClass *class, void *data)
     xdc->identify = disk_identify;
     xdc->claims = disk_claims;
     xdc->configure = disk_configure;
-    xdc->unconfigure = disk_unconfigure;
     xdc->realize = disk_realize;
     xdc->unrealize = disk_unrealize;
     xdc->advertise = disk_advertise;

@@ -194,7 +194,6 @@ struct XenPvDiskQueue {
  * @secure_discard: property
  * @bootindex: property; has no effect
  * @own_blk: the (empty) drive is of our making
- * @own_bs: the medium is of a toolstack's choice, opened by us
  * @tray_open: a CD's
  * @limits: what a request may ask for.  sectors changes at run time and is
  *     read from any thread; the rest is constant while connected.
@@ -220,7 +219,6 @@ struct XenPvDisk {
     int32_t bootindex;
 
     bool own_blk;
-    BlockDriverState *own_bs;
     bool tray_open;
     XenPvBlkifLimits limits;
     unsigned unit_shift;
