@@ -7,6 +7,7 @@ where it can: what passes there and fails here is a difference a user sees.
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -94,6 +95,16 @@ def allocated(path: str) -> int:
                if piece['data'])
 
 
+def digest(data: bytes) -> str:
+    """As the guest's md5sum has it."""
+    return hashlib.md5(data).hexdigest()
+
+
+def digest_of(path: str) -> str:
+    with open(path, 'rb') as file:
+        return digest(file.read())
+
+
 class Images:
     """A folder of disk images."""
 
@@ -119,9 +130,10 @@ class Images:
         return path
 
     def raw(self, path: str) -> bytes:
-        """What a guest would read from the whole disk."""
+        """What a guest would read from the whole disk, if no other QEMU
+        writes it now."""
         out = path + '.plain'
-        qemu_img('convert', '-O', 'raw', path, out)
+        qemu_img('convert', '-U', '-O', 'raw', path, out)
         with open(out, 'rb') as file:
             data = file.read()
         os.unlink(out)
@@ -199,6 +211,10 @@ def guest(*args: str, kernel: Optional[str] = None, append: str = '',
     words = [f'xenpv.modules={",".join(modules)}'] if modules else []
     return Guest(*args, kernel=kernel, initrd=initrd(kernel),
                  append=' '.join([*words, append]), **more)
+
+
+def guest_digest(vm: Guest, disk_name: str) -> str:
+    return vm.ok(f'md5sum </dev/{disk_name}', BOOT).split()[0]
 
 
 def facts(vm: Guest, disk_name: str) -> Dict[str, str]:

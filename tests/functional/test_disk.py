@@ -2,7 +2,6 @@
 """Disks as a guest sees and uses them: names, sizes, features, data."""
 
 import contextlib
-import hashlib
 import re
 
 import disks
@@ -10,15 +9,6 @@ from disks import MIB, Images, images
 from harness import BOOT, SETUP, Guest, Skip, check, equal
 from registry import test, test_each_kernel
 from test_xenstore import HOME, Store
-
-
-def digest(path: str) -> str:
-    with open(path, 'rb') as file:
-        return hashlib.md5(file.read()).hexdigest()
-
-
-def guest_digest(vm: Guest, name: str) -> str:
-    return vm.ok(f'md5sum </dev/{name}').split()[0]
 
 
 @test_each_kernel
@@ -69,7 +59,7 @@ def as_configured(label):
                 equal(found['size'], str(size * MIB // 512), f"{name}'s size")
                 for key, value in wanted.items():
                     equal(found.get(key), value, f"{name}'s {key}")
-                equal(guest_digest(vm, name), digest(store.path(
+                equal(disks.guest_digest(vm, name), disks.digest_of(store.path(
                     f'{name}.raw')), f'what {name} holds')
             disks.quiet_log(vm)
 
@@ -88,14 +78,16 @@ def drive_option():
             vm.shell_ready()
             for name, path in (('xvda', one), ('xvdd', two)):
                 vm.ok(f'disk wait {name}')
-                equal(guest_digest(vm, name), digest(path), name)
+                equal(disks.guest_digest(vm, name), disks.digest_of(path),
+                      name)
             equal(disks.facts(vm, 'xvda')['ro'], '0', "xvda's ro")
             equal(disks.facts(vm, 'xvdd')['ro'], '1', "xvdd's ro")
             status, _ = vm.run('dd if=/dev/zero of=/dev/xvdd bs=4k count=1 '
                                'conv=fsync')
             check(status != 0, 'a read-only disk was written')
             vm.ok('dd if=/dev/zero of=/dev/xvda bs=4k count=1 conv=fsync')
-        equal(digest(two), digest(store.pattern('again.raw', 2 * MIB, 2)),
+        same = store.pattern('same.raw', 2 * MIB, 2)
+        equal(disks.digest_of(two), disks.digest_of(same),
               'what the read-only disk holds')
         with open(one, 'rb') as file:
             equal(file.read(4096), bytes(4096), 'what was written')
@@ -165,7 +157,8 @@ def negotiated(label):
                 for letter, got in (('a', order), ('c', 0)):
                     equal(front[letter].get('ring-page-order', '0'), str(got),
                           'the order of the ring')
-                    equal('ring-ref15' in front[letter], got == 4, 'ring-ref15')
+                    equal('ring-ref15' in front[letter], got == 4,
+                          'ring-ref15')
                 # indirect segments
                 equal(found['a']['max_segments'], segments, 'segments')
                 equal(found['c']['max_segments'], '11', 'segments')
