@@ -213,6 +213,22 @@ Front *front_new(XenPvHv *hv, int devid, const FrontOpts *opts)
     return front;
 }
 
+static void ring_free(FrontRing *ring)
+{
+    unsigned i;
+
+    g_assert_false(fake_guest_bound(ring->front->hv, ring->port));
+    for (i = 0; i < FRONT_MAX_IDS; i++) {
+        g_free(ring->indirect[i]);
+    }
+    while (ring->indirect_free) {
+        FrontIndirect *indirect = ring->indirect_free;
+
+        ring->indirect_free = indirect->next;
+        g_free(indirect);
+    }
+}
+
 void front_free(Front *front)
 {
     unsigned i;
@@ -223,7 +239,7 @@ void front_free(Front *front)
                                                       i)));
     }
     for (i = 0; i < front->nr_queues; i++) {
-        g_assert_false(fake_guest_bound(front->hv, front->ring[i].port));
+        ring_free(&front->ring[i]);
     }
     g_array_free(front->refs, true);
     g_free(front);
@@ -310,18 +326,23 @@ uint64_t front_put_indirect(FrontRing *ring, uint8_t op, uint64_t sector,
                             const FrontSeg *segs, unsigned nr_segs)
 {
     uint8_t slot[XENPV_BLKIF_MAX_STRIDE] = { BLKIF_OP_INDIRECT, op };
-    unsigned at = ring->next_id % FRONT_MAX_IDS;
+    FrontIndirect *indirect = ring->indirect_free;
+    uint64_t id;
 
-    if (!ring->indirect[at]) {
-        ring->indirect[at] = front_grant(ring->front, false,
-                                         &ring->indirect_ref[at]);
+    if (indirect) {
+        ring->indirect_free = indirect->next;
+    } else {
+        indirect = g_new0(FrontIndirect, 1);
+        indirect->page = front_grant(ring->front, false, &indirect->ref);
     }
-    encode_segs(ring->indirect[at], segs,
+    encode_segs(indirect->page, segs,
                 MIN(nr_segs, XENPV_BLKIF_SEGS_PER_PAGE));
     stw_le_p(slot + 2, nr_segs);
     stq_le_p(slot + ring->abi->sector, sector);
-    stl_le_p(slot + ring->abi->indirect_refs, ring->indirect_ref[at]);
-    return put(ring, slot, op);
+    stl_le_p(slot + ring->abi->indirect_refs, indirect->ref);
+    id = put(ring, slot, op);
+    ring->indirect[id_slot(id)] = indirect;
+    return id;
 }
 
 uint64_t front_put_buf(FrontRing *ring, uint8_t op, uint64_t sector,
@@ -393,6 +414,10 @@ static void judge(FrontRing *ring, const uint8_t *rsp)
     g_assert_cmpint(ring->status[at], <=, 0);
     g_assert_cmpint(ring->status[at], >=, BLKIF_RSP_EOPNOTSUPP);
     ring->waiting--;
+    if (ring->indirect[at]) {
+        ring->indirect[at]->next = ring->indirect_free;
+        ring->indirect_free = g_steal_pointer(&ring->indirect[at]);
+    }
 }
 
 void front_reap(FrontRing *ring)
@@ -505,6 +530,14 @@ void scene_end(Scene *s)
     front_free(s->front);
     fixture_end(bus);
     test_drive_free(s->drive);
+}
+
+void assert_idle(Scene *s)
+{
+    g_assert_cmpuint(s->hv->live.maps, ==, 0);
+    g_assert_cmpuint(s->hv->live.map_pages, ==, 0);
+    g_assert_cmpuint(s->hv->live.pins, ==, 0);
+    g_assert_cmpuint(s->hv->live.channels, ==, 0);
 }
 
 void scene_works(Scene *s)

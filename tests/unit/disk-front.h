@@ -45,6 +45,13 @@ typedef struct FrontOpts {
 
 typedef struct Front Front;
 
+/* A page of segments, of one request at a time */
+typedef struct FrontIndirect {
+    void *page;
+    uint32_t ref;
+    struct FrontIndirect *next;
+} FrontIndirect;
+
 /**
  * FrontRing: one queue
  * @notified: events sent
@@ -66,8 +73,8 @@ typedef struct FrontRing {
     uint64_t next_id;
     int16_t status[FRONT_MAX_IDS];
     uint8_t op[FRONT_MAX_IDS];
-    void *indirect[FRONT_MAX_IDS];
-    uint32_t indirect_ref[FRONT_MAX_IDS];
+    FrontIndirect *indirect[FRONT_MAX_IDS];
+    FrontIndirect *indirect_free;
 } FrontRing;
 
 struct Front {
@@ -205,6 +212,8 @@ void scene_begin(Scene *s, const SceneOpts *opts);
 void scene_end(Scene *s);
 /** scene_new_front: in the place of the one there was; not connected */
 void scene_new_front(Scene *s, const FrontOpts *opts);
+/** assert_idle: nothing of the guest's is mapped, pinned or bound */
+void assert_idle(Scene *s);
 /** scene_works: write, read, compare, on each queue */
 void scene_works(Scene *s);
 

@@ -4,6 +4,9 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include <malloc.h>
+#include <sys/syscall.h>
+#include "qemu/defer-call.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qapi/error.h"
@@ -225,6 +228,7 @@ void test_drive_free(TestDrive *drive)
     drain_call_rcu();
     g_assert_cmpuint(drive->in_flight, ==, 0);
     g_assert_cmpint(drive->bs->refcnt, ==, 1);
+    test_drive_release(drive);
     bdrv_unref(drive->bs);
     if (drive->log) {
         g_string_free(drive->log, true);
@@ -269,9 +273,12 @@ void test_drive_release(TestDrive *drive)
     WITH_QEMU_LOCK_GUARD(&drive->lock) {
         drive->hold = false;
     }
+    /* As the host's AIO completes what has ended together */
+    defer_call_begin();
     while (more) {
         more = release_one(drive);
     }
+    defer_call_end();
 }
 
 void test_drive_fail(TestDrive *drive, TestOp op, int err, unsigned times)
@@ -421,6 +428,75 @@ bool cpr_is_incoming(void)
 void blockdev_auto_del(BlockBackend *blk)
 {
 }
+
+/* ---- time ---- */
+
+static int64_t clock_offset_ns;
+
+/* In the place of the C library's, for all of this program. */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    int ret = syscall(SYS_clock_gettime, clock, ts);
+    int64_t ns = ts->tv_nsec + clock_offset_ns;
+
+    ts->tv_sec += ns / NANOSECONDS_PER_SECOND;
+    ts->tv_nsec = ns % NANOSECONDS_PER_SECOND;
+    return ret;
+}
+
+void disk_host_time_passes(int64_t ms)
+{
+    clock_offset_ns += ms * SCALE_MS;
+}
+
+/* ---- allocations ---- */
+
+/* What follows is the GNU C library's, and M_ARENA_MAX is, too. */
+#if defined(QEMU_SANITIZE_ADDRESS) || !defined(M_ARENA_MAX)
+bool disk_host_allocations(uint64_t *nr)
+{
+    return false;
+}
+#else
+static uint64_t nr_allocations;
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t nr, size_t size);
+void *__libc_realloc(void *ptr, size_t size);
+void *__libc_memalign(size_t align, size_t size);
+
+/* Before the C library's, for its other parts and for GLib, too. */
+void *malloc(size_t size)
+{
+    qatomic_inc(&nr_allocations);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t nr, size_t size)
+{
+    qatomic_inc(&nr_allocations);
+    return __libc_calloc(nr, size);
+}
+
+void *realloc(void *ptr, size_t size)
+{
+    qatomic_inc(&nr_allocations);
+    return __libc_realloc(ptr, size);
+}
+
+int posix_memalign(void **ptr, size_t align, size_t size)
+{
+    qatomic_inc(&nr_allocations);
+    *ptr = __libc_memalign(align, size);
+    return *ptr ? 0 : ENOMEM;
+}
+
+bool disk_host_allocations(uint64_t *nr)
+{
+    *nr = qatomic_read(&nr_allocations);
+    return true;
+}
+#endif
 
 /* ---- devices ---- */
 

@@ -78,7 +78,7 @@ void test_drive_free(TestDrive *drive);
 
 /** test_drive_hold: from now on nothing ends */
 void test_drive_hold(TestDrive *drive);
-/** test_drive_release: ... and now all of it does */
+/** test_drive_release: ... and now all of it does, in one go */
 void test_drive_release(TestDrive *drive);
 /** test_drive_release_one: the one that has waited longest */
 void test_drive_release_one(TestDrive *drive);
@@ -94,6 +94,17 @@ void test_drive_resize(TestDrive *drive, uint64_t size);
         g_autofree char *log_ = test_drive_log(drive);          \
         g_assert_cmpstr(log_, ==, text);                        \
     } while (0)
+
+/* ---- the host ---- */
+
+/** disk_host_time_passes: the host's clocks go on by so much at once */
+void disk_host_time_passes(int64_t ms);
+/**
+ * disk_host_allocations: calls of malloc() and its like so far
+ *
+ * Returns: false where they cannot be counted (sanitizers)
+ */
+bool disk_host_allocations(uint64_t *nr);
 
 /* ---- devices ---- */
 

@@ -769,6 +769,14 @@ bool fake_guest_revoke(XenPvHv *hv, uint32_t ref)
     return true;
 }
 
+bool fake_guest_mapped(XenPvHv *hv, uint32_t ref)
+{
+    FakeHv *fake = container_of(hv, FakeHv, parent);
+
+    QEMU_LOCK_GUARD(&fake->lock);
+    return find_grant(fake, ref, false)->maps;
+}
+
 uint64_t fake_guest_gfn(XenPvHv *hv, void *page)
 {
     FakeHv *fake = container_of(hv, FakeHv, parent);

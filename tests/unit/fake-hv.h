@@ -62,6 +62,8 @@ void *fake_guest_page(XenPvHv *hv);
 uint32_t fake_guest_grant(XenPvHv *hv, void *page, bool readonly);
 /** fake_guest_revoke: false if it is mapped; then nothing changes */
 bool fake_guest_revoke(XenPvHv *hv, uint32_t ref);
+/** fake_guest_mapped: has somebody mapped it, or pinned? */
+bool fake_guest_mapped(XenPvHv *hv, uint32_t ref);
 /** fake_guest_gfn: the frame number of @page */
 uint64_t fake_guest_gfn(XenPvHv *hv, void *page);
 

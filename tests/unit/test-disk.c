@@ -259,7 +259,7 @@ static void test_bad_keys(void)
                            front_be_state(s.front));
             g_test_fail();
         }
-        assert_live(s.hv, 0, 0, 3);
+        assert_idle(&s);
         error = fixture_node(s.hv, SCENE_ERROR);
         g_assert_nonnull(error);
         log = fixture_log();
@@ -297,7 +297,7 @@ static void test_starts_over(void)
         front_set_state(s.front, XenbusStateInitialising);
         g_assert_cmpint(front_be_state(s.front), ==, XenbusStateInitWait);
         g_assert_cmpuint(s.drive->in_flight, ==, 0);
-        assert_live(s.hv, 0, 0, 3);
+        assert_idle(&s);
         s.drive->delay_ns = 0;
         g_free(buf);
         scene_new_front(&s, &(FrontOpts) { .order = 1 });
