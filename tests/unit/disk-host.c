@@ -208,6 +208,25 @@ static BlockDriver test_driver = {
     .bdrv_co_pwrite_zeroes = test_co_pwrite_zeroes,
 };
 
+static void nothing(struct rcu_head *head)
+{
+}
+
+/*
+ * A bus lets go of a device by RCU, and the device of its drive.  RCU waits
+ * for more to come before it looks at a few, so it gets many.
+ */
+static void devices_are_gone(void)
+{
+    static struct rcu_head company[32];
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(company); i++) {
+        call_rcu1(&company[i], nothing);
+    }
+    drain_call_rcu();
+}
+
 TestDrive *test_drive_new(const char *node, uint64_t size, int flags)
 {
     TestDrive *drive = g_new0(TestDrive, 1);
@@ -224,8 +243,7 @@ TestDrive *test_drive_new(const char *node, uint64_t size, int flags)
 
 void test_drive_free(TestDrive *drive)
 {
-    /* A bus lets go of a device by RCU, and the device of its drive. */
-    drain_call_rcu();
+    devices_are_gone();
     g_assert_cmpuint(drive->in_flight, ==, 0);
     g_assert_cmpint(drive->bs->refcnt, ==, 1);
     test_drive_release(drive);
@@ -541,8 +559,7 @@ XenPvDevice *disk_host_plug(XenPvBus *bus, const char *type,
         set_property(OBJECT(dev), pair, value);
     }
     if (!qdev_realize_and_unref(dev, BUS(bus), errp)) {
-        /* A bus lets go of a device by RCU, and the device of its drive. */
-        drain_call_rcu();
+        devices_are_gone();
         return NULL;
     }
     return XENPV_DEVICE(dev);
