@@ -52,7 +52,7 @@ static const XenPvBlkifAbi abis[] = {
 
 const XenPvBlkifAbi *xenpv_blkif_abi(const char *protocol)
 {
-    int i;
+    unsigned i;
 
     if (!protocol) {
         protocol = XEN_IO_PROTO_ABI_X86_32;

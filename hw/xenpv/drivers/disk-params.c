@@ -50,7 +50,7 @@ static const DiskPrefix prefixes[] = {
 
 static const DiskPrefix *find_prefix(const char *word, size_t len)
 {
-    int i;
+    unsigned i;
 
     for (i = 0; i < ARRAY_SIZE(prefixes); i++) {
         if (strlen(prefixes[i].name) == len &&
@@ -104,7 +104,6 @@ static bool strip(DiskTarget *t, const char *params, const char *type,
 {
     const char *end;
 
-    t->rest = params;
     while ((end = word_end(t->rest))) {
         const DiskPrefix *prefix = find_prefix(t->rest, end - t->rest);
 
@@ -180,7 +179,7 @@ XenPvDiskParams *xenpv_disk_params(const char *params, const char *type,
                                    bool discard, Error **errp)
 {
     g_autoptr(XenPvDiskParams) p = g_new0(XenPvDiskParams, 1);
-    DiskTarget t = { NULL };
+    DiskTarget t = { .rest = params };
 
     if (!strip(&t, params, type, errp)) {
         return NULL;

@@ -41,7 +41,7 @@ static const VdevRange ranges[] = {
 static const VdevRange *range_of(const char *prefix, unsigned disk,
                                  unsigned partition)
 {
-    int i;
+    unsigned i;
 
     for (i = 0; i < ARRAY_SIZE(ranges); i++) {
         const VdevRange *r = &ranges[i];
@@ -64,7 +64,7 @@ static uint32_t encode(const VdevRange *r, unsigned disk, unsigned partition)
 static const VdevRange *decode(uint32_t number, unsigned *disk,
                                unsigned *partition)
 {
-    int i;
+    unsigned i;
 
     for (i = 0; i < ARRAY_SIZE(ranges); i++) {
         const VdevRange *r = &ranges[i];
@@ -172,7 +172,7 @@ bool xenpv_vdev_parse(const char *name, uint32_t *number, Error **errp)
     const char *prefix = NULL;
     const VdevRange *r;
     bool ok = false;
-    int i;
+    unsigned i;
 
     if (g_ascii_isdigit(*name)) {
         return parse_plain(name, number, errp);
@@ -238,12 +238,12 @@ int xenpv_vdev_disk(uint32_t number)
 {
     unsigned disk, partition;
 
-    return decode(number, &disk, &partition) ? disk : -1;
+    return decode(number, &disk, &partition) ? (int)disk : -1;
 }
 
 int xenpv_vdev_partition(uint32_t number)
 {
     unsigned disk, partition;
 
-    return decode(number, &disk, &partition) ? partition : -1;
+    return decode(number, &disk, &partition) ? (int)partition : -1;
 }
