@@ -211,16 +211,49 @@ static void dev_walk(XenPvDevice *dev)
     }
 }
 
-void xenpv_dev_destroy(XenPvDevice *dev)
-{
-    bool wait = dev->configured;
+/*
+ * The bus keeps a reference to what has left it until all RCU readers have
+ * had their turn.  Ours is the last: what was made for the device is undone
+ * in the main loop, and only then a toolstack can have another.
+ */
+typedef struct Leaving {
+    struct rcu_head rcu;
+    XenPvDevice *dev;
+    XenPvBus *bus;
+} Leaving;
 
-    object_unparent(OBJECT(dev));
-    if (wait) {
-        /* The bus keeps a reference for as long as there are RCU readers. */
-        drain_call_rcu();
+static void dev_left(void *opaque)
+{
+    Leaving *l = opaque;
+
+    object_unref(OBJECT(l->dev));
+    l->bus->nr_leaving--;
+    xenpv_toolstack_look(l->bus);
+    object_unref(OBJECT(l->bus));
+    g_free(l);
+}
+
+static void dev_leaving(Leaving *l)
+{
+    aio_bh_schedule_oneshot(iohandler_get_aio_context(), dev_left, l);
+}
+
+void xenpv_dev_destroy(XenPvDevice *dev, XenPvBus *bus)
+{
+    Leaving *l;
+
+    if (!dev->configured) {
+        object_unparent(OBJECT(dev));
+        object_unref(OBJECT(dev));
+        return;
     }
-    object_unref(OBJECT(dev));
+    l = g_new0(Leaving, 1);
+    l->dev = dev;
+    l->bus = bus;
+    object_ref(OBJECT(bus));
+    bus->nr_leaving++;
+    object_unparent(OBJECT(dev));
+    call_rcu(l, dev_leaving, rcu);
 }
 
 static void dev_remove_bh(void *opaque)
@@ -232,7 +265,7 @@ static void dev_remove_bh(void *opaque)
                                 dev);
         return;
     }
-    xenpv_dev_destroy(dev);
+    xenpv_dev_destroy(dev, XENPV_BUS(qdev_get_parent_bus(DEVICE(dev))));
 }
 
 /*
@@ -274,6 +307,8 @@ static bool dev_read_own(XenPvDevice *dev, bool *gone, Error **errp)
         dev->closing = true;
         dev->be_state = own;
     }
+    /* Asked for together, and we may have just written over the state. */
+    dev->closing |= !dev->online;
     return true;
 }
 

@@ -121,11 +121,8 @@ void xenpv_dev_restart(XenPvDevice *dev);
 /* An unplug request of the user. */
 bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp);
 
-/*
- * The end of a device the caller has a reference to: returns when nothing of
- * it is left and what it had used can be used again.
- */
-void xenpv_dev_destroy(XenPvDevice *dev);
+/* The end of a device of @bus, realized or not.  Takes over a reference. */
+void xenpv_dev_destroy(XenPvDevice *dev, XenPvBus *bus);
 
 /* For "info qtree". */
 char *xenpv_dev_describe(XenPvDevice *dev, int indent);
@@ -143,6 +140,9 @@ void xenpv_bus_close(XenPvBus *bus);
 /* Listen to toolstacks, or no longer. */
 void xenpv_toolstack_start(XenPvBus *bus);
 void xenpv_toolstack_stop(XenPvBus *bus);
+
+/* Look at what there is to look at, if it has waited. */
+void xenpv_toolstack_look(XenPvBus *bus);
 
 /* A device is gone, and its directory may be asking for another. */
 void xenpv_toolstack_device_gone(XenPvBus *bus, XenPvDevice *dev);

@@ -738,7 +738,8 @@ bool xenpv_nodes_read_own(XenPvDevice *dev, enum xenbus_state *state,
     if (!answered(dev->be_path, "online", err, errp)) {
         return false;
     }
-    *online = online_text && !strcmp(online_text, "1");
+    /* A toolstack need not say what goes without saying. */
+    *online = online_text ? !strcmp(online_text, "1") : dev->adopted;
     return true;
 }
 

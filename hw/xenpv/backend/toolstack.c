@@ -48,11 +48,9 @@ struct XenPvToolstack {
     XenPvBus *bus;
     GPtrArray *types;           /* of ServedType */
     QEMUBH *look_bh;
+    int64_t report_after;       /* ns of the host's clock */
+    unsigned nr_reports;        /* since then */
 };
-
-/* Of all buses: lives longer than a guest. */
-static int64_t report_after;
-static unsigned nr_reports;
 
 /* ---- which types ---- */
 
@@ -117,16 +115,16 @@ static XenPvDevice *find_driver(ServedType *st, int devid)
     return dev;
 }
 
-static void report(XenPvDevice *dev, Error *err)
+static void report(XenPvToolstack *ts, XenPvDevice *dev, Error *err)
 {
     int64_t now = qemu_clock_get_ns(QEMU_CLOCK_REALTIME);
 
     trace_xenpv_dev_error(dev->label, error_get_pretty(err));
-    if (now >= report_after) {
-        report_after = now + REPORT_INTERVAL_NS;
-        nr_reports = 0;
+    if (now >= ts->report_after) {
+        ts->report_after = now + REPORT_INTERVAL_NS;
+        ts->nr_reports = 0;
     }
-    if (nr_reports++ < REPORTS_PER_INTERVAL) {
+    if (ts->nr_reports++ < REPORTS_PER_INTERVAL) {
         error_reportf_err(err, "%s: ", dev->be_path);
     } else {
         error_free(err);
@@ -134,13 +132,13 @@ static void report(XenPvDevice *dev, Error *err)
 }
 
 /* Closed is where a toolstack that waits for InitWait sees us fail. */
-static void refuse(XenPvDevice *dev, Error *err)
+static void refuse(XenPvToolstack *ts, XenPvDevice *dev, Error *err)
 {
     if (dev->vanished) {
         error_free(err);
     } else {
         xenpv_nodes_write_error(dev, error_get_pretty(err));
-        report(dev, err);
+        report(ts, dev, err);
         dev->in_store = false;
     }
     xenpv_nodes_publish_state(dev, XenbusStateClosed, NULL);
@@ -164,7 +162,7 @@ static bool is_complete(XenPvDevice *dev)
 }
 
 /* @dev's directory is in state Initialising.  Takes over @dev. */
-static void serve(XenPvDevice *dev, XenPvBus *bus)
+static void serve(XenPvToolstack *ts, XenPvDevice *dev)
 {
     Error *err = NULL;
 
@@ -175,9 +173,9 @@ static void serve(XenPvDevice *dev, XenPvBus *bus)
         return;
     }
     trace_xenpv_toolstack_make(dev->be_path, dev->label);
-    if (!make(dev, bus, &err)) {
-        refuse(dev, err);
-        xenpv_dev_destroy(dev);
+    if (!make(dev, ts->bus, &err)) {
+        refuse(ts, dev, err);
+        xenpv_dev_destroy(dev, ts->bus);
         return;
     }
     object_unref(OBJECT(dev));
@@ -236,7 +234,7 @@ static void look_at(ServedType *st, int devid)
     if (!dev) {
         trace_xenpv_toolstack_unclaimed(path);
     } else if (state == XenbusStateInitialising) {
-        serve(dev, bus);
+        serve(st->ts, dev);
     } else {
         /* It is waiting for the end of a device that never was. */
         xenpv_nodes_publish_state(dev, XenbusStateClosed, NULL);
@@ -293,12 +291,16 @@ static void look(void *opaque)
     unsigned i;
 
     for (i = 0; i < ts->types->len; i++) {
-        while (look_at_one(g_ptr_array_index(ts->types, i))) {
-            if (!--budget) {
+        do {
+            if (ts->bus->nr_leaving) {
+                /* It may hold what the next one needs. */
+                return;
+            }
+            if (!budget--) {
                 qemu_bh_schedule(ts->look_bh);
                 return;
             }
-        }
+        } while (look_at_one(g_ptr_array_index(ts->types, i)));
     }
 }
 
@@ -322,6 +324,13 @@ static void type_changed(void *opaque, const char *path)
         g_hash_table_add(st->look, GINT_TO_POINTER(devid));
     }
     qemu_bh_schedule(st->ts->look_bh);
+}
+
+void xenpv_toolstack_look(XenPvBus *bus)
+{
+    if (bus->toolstack) {
+        qemu_bh_schedule(bus->toolstack->look_bh);
+    }
 }
 
 void xenpv_toolstack_device_gone(XenPvBus *bus, XenPvDevice *dev)

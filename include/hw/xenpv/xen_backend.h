@@ -454,6 +454,7 @@ struct XenPvBus {
     /*< private >*/
     QTAILQ_HEAD(, XenPvDevice) devices;
     bool quiet;                 /* no guest: before the first restart, too */
+    unsigned nr_leaving;        /* a toolstack's, with unconfigure to come */
     struct XenPvToolstack *toolstack;   /* NULL: it is not listened to */
 };
 
