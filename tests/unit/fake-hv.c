@@ -54,8 +54,7 @@ static bool fake_fails(XenPvHv *hv)
 {
     FakeHv *fake = container_of(hv, FakeHv, parent);
 
-    if (!fake->fail_at ||
-        qatomic_inc_fetch(&fake->nr_ops) != fake->fail_at) {
+    if (qatomic_inc_fetch(&fake->nr_ops) != fake->fail_at) {
         return false;
     }
     fake->has_failed = true;
@@ -69,6 +68,11 @@ void fake_hv_fail_at(XenPvHv *hv, unsigned n)
     fake->fail_at = n;
     fake->nr_ops = 0;
     fake->has_failed = false;
+}
+
+unsigned fake_hv_ops(XenPvHv *hv)
+{
+    return qatomic_read(&container_of(hv, FakeHv, parent)->nr_ops);
 }
 
 bool fake_hv_has_failed(XenPvHv *hv)

@@ -26,6 +26,8 @@ void fake_hv_free(XenPvHv *hv);
 
 /** fake_hv_fail_at: the @n-th operation from now fails, once; 0: none */
 void fake_hv_fail_at(XenPvHv *hv, unsigned n);
+/** fake_hv_ops: how many there have been since fake_hv_fail_at() */
+unsigned fake_hv_ops(XenPvHv *hv);
 /** fake_hv_has_failed: has that operation come? */
 bool fake_hv_has_failed(XenPvHv *hv);
 /** fake_hv_conflicts: the next @n transactions are not committed (EAGAIN) */
