@@ -385,22 +385,29 @@ def devices(guest: Guest) -> int:
     return guest.qmp.hmp('info qtree').count('dev: xen-console')
 
 
-def until_gone(guest: Guest, devices_left: int) -> None:
+def until(condition, message: str) -> None:
     deadline = time.monotonic() + SHORT
-    while devices(guest) != devices_left:
-        check(time.monotonic() < deadline, 'the device is still there')
-        time.sleep(0.2)
+    while not condition():
+        check(time.monotonic() < deadline, message)
+        time.sleep(0.1)
 
 
-def gone_without_trace(guest: Guest, store: Store, number: int) -> None:
+def until_no_node(store: Store, path: str) -> None:
+    until(lambda: store.try_run('exists', path).returncode,
+          f'{path} is still there')
+
+
+def gone_without_trace(guest: Guest, store: Store, number: int,
+                       devices_left: int) -> None:
+    until(lambda: devices(guest) == devices_left,
+          'the device is still there')
+    until(lambda: not [chardev for chardev in
+                       guest.qmp.command('query-chardev')
+                       if chardev['label'].startswith('xen-console')],
+          'its chardev is still there')
     for path in (f'{BACK}/{number}', f'{FRONT}/{number}',
                  f'/local/domain/0/error/backend/console/1/{number}'):
-        check(store.try_run('exists', path).returncode,
-              f'{path} is still there')
-    labels = [chardev['label'] for chardev in
-              guest.qmp.command('query-chardev')]
-    check(not [label for label in labels if label.startswith('xen-console')],
-          f'chardevs left behind: {labels}')
+        until_no_node(store, path)
 
 
 @test
@@ -419,9 +426,8 @@ def toolstack_console_channel():
             store.run('write', f'{BACK}/1/online', '0', f'{BACK}/1/state',
                       '5')
             store.wait(f'{BACK}/1/state', '6')
-            until_gone(guest, before)
             store.run('rm', f'{BACK}/1', f'{FRONT}/1')
-            gone_without_trace(guest, store, 1)
+            gone_without_trace(guest, store, 1, before)
         guest.qmp.command('chardev-remove', id='second')
         guest.ok('xpv test klog')
         guest.console.send(b'exit\n')
@@ -453,9 +459,9 @@ def toolstack_console_pty():
                 guest.shell_ready()
                 store.wait(f'{BACK}/1/state', '4')
         store.run('rm', f'{BACK}/1')
-        until_gone(guest, before)
+        until(lambda: devices(guest) == before, 'the device is still there')
         store.run('rm', f'{FRONT}/1')
-        gone_without_trace(guest, store, 1)
+        gone_without_trace(guest, store, 1, before)
         guest.ok('true')
         guest.console.send(b'poweroff\n')
         guest.ends(0, BOOT)
@@ -471,7 +477,7 @@ def toolstack_console_refused():
         store.wait(f'{BACK}/2/state', '6')
         check("no chardev 'nobody'" in store.read(error), store.read(error))
         store.run('rm', f'{BACK}/2', f'{FRONT}/2')
-        check(store.try_run('exists', error).returncode, 'error is still set')
+        until_no_node(store, error)
         second = second_console(guest, guest.path('second'))
         ask_for_console(store, 2, 'chardev:second')
         store.wait(f'{BACK}/2/state', '4')
