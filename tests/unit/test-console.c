@@ -798,6 +798,154 @@ static void test_tty_node(void)
     object_unparent(OBJECT(chr));
 }
 
+/* ---- by a toolstack's nodes ---- */
+
+static bool nobody_leaves(void *opaque)
+{
+    return !((XenPvBus *)opaque)->nr_leaving;
+}
+
+/* Console 1, as libxl writes it: what the guest is told is not the guest's. */
+static void toolstack_asks(XenPvHv *hv, const char *type, const char *output,
+                           const char *limit)
+{
+    const XenPvPerm guest[] = { { .domid = FAKE_GUEST }, { .domid = 0 } };
+    const XenPvPerm ours[] = { { .domid = 0 }, { FAKE_GUEST, .read = true } };
+
+    xenpv_store_rm(hv, NULL, FE "/1");
+    xenpv_store_write(hv, NULL, FE "/1", "");
+    xenpv_store_set_perms(hv, NULL, FE "/1", ours, 2);
+    xenpv_store_write(hv, NULL, FE "/1/backend", BE "/1");
+    xenpv_store_write(hv, NULL, FE "/1/type", type);
+    xenpv_store_write(hv, NULL, FE "/1/limit", limit);
+    if (output) {
+        xenpv_store_write(hv, NULL, FE "/1/output", output);
+    }
+    xenpv_store_set_perms(hv, NULL, FE "/1", guest, 2);
+    xenpv_store_write(hv, NULL, FE "/1/state", "1");
+    xenpv_store_write(hv, NULL, BE "/1/frontend", FE "/1");
+    xenpv_store_write(hv, NULL, BE "/1/frontend-id", "1");
+    xenpv_store_write(hv, NULL, BE "/1/online", "1");
+    xenpv_store_write(hv, NULL, BE "/1/state", "1");
+    fixture_settle();
+}
+
+static void toolstack_removes(XenPvBus *bus)
+{
+    xenpv_store_rm(bus->hv, NULL, BE "/1");
+    xenpv_store_rm(bus->hv, NULL, FE "/1");
+    fixture_settle();
+    g_assert_true(fixture_wait(nobody_leaves, bus));
+    fixture_settle();
+    g_assert_true(QTAILQ_EMPTY(&bus->devices));
+    assert_live(bus->hv, 0, 0, BUS_WATCHES);
+    assert_node(bus->hv, NULL, BE "/1");
+    assert_node(bus->hv, NULL, ERROR_NODE "/1");
+}
+
+static void test_toolstack_channel(void)
+{
+    XenPvHv *hv = fake_hv_new();
+    XenPvBus *bus = fixture_bus(hv);
+    TestChardev *chr = new_test_chardev("con");
+    Guest guest;
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        toolstack_asks(hv, "ioemu", "chardev:con", "65536");
+        assert_node(hv, "2", BE "/1/state");
+        assert_node(hv, "65536", FE "/1/limit");
+        guest_init(&guest, hv, 1);
+        guest_connect(&guest);
+        assert_node(hv, "4", BE "/1/state");
+        guest_puts(&guest, "channel");
+        assert_got(chr, "channel");
+        guest_free(&guest);
+        toolstack_removes(bus);
+        g_assert_null(CHARDEV(chr)->be);
+    }
+    fixture_end(bus);
+    object_unparent(OBJECT(chr));
+}
+
+static void test_toolstack_pty(void)
+{
+    XenPvHv *hv = fake_hv_new();
+    XenPvBus *bus = fixture_bus(hv);
+    Chardev *chr;
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        toolstack_asks(hv, "ioemu", "pty", "1048576");
+        assert_node(hv, "2", BE "/1/state");
+        chr = qemu_chr_find("xen-console-1");
+        g_assert_nonnull(chr);
+        assert_node(hv, chr->filename + strlen("pty:"), FE "/1/tty");
+        toolstack_removes(bus);
+        g_assert_null(qemu_chr_find("xen-console-1"));
+    }
+    fixture_end(bus);
+}
+
+/* xenconsoled's is not ours; of what is, the toolstack sees what is wrong. */
+static void test_toolstack_refused(void)
+{
+    static const struct {
+        const char *type, *output, *limit;
+        const char *state, *message;
+    } rows[] = {
+        { "xenconsoled", "pty", "0", "1", NULL },
+        { "", "pty", "0", "1", NULL },
+        { "ioemu", NULL, "0", "6", "no output" },
+        { "ioemu", "", "0", "6", "neither pty nor chardev:ID" },
+        { "ioemu", "file:/etc/passwd", "0", "6", "neither pty nor" },
+        { "ioemu", "chardev:", "0", "6", "no chardev ''" },
+        { "ioemu", "chardev:nobody", "0", "6", "no chardev 'nobody'" },
+        { "ioemu", "pty", "1000000000000", "6", "'1000000000000', not a" },
+        { "ioemu", "pty", "much", "6", "'much', not a number" },
+        { "ioemu", "pty", "67108865", "6", "not a number up to 67108864" },
+    };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(rows); i++) {
+        XenPvHv *hv = fake_hv_new();
+        XenPvBus *bus = fixture_bus(hv);
+        g_autofree char *note = NULL;
+
+        toolstack_asks(hv, rows[i].type, rows[i].output, rows[i].limit);
+        assert_node(hv, rows[i].state, BE "/1/state");
+        note = fixture_node(hv, ERROR_NODE "/1/error");
+        if (rows[i].message) {
+            g_assert_nonnull(strstr(note, rows[i].message));
+        } else {
+            g_assert_null(note);
+        }
+        toolstack_removes(bus);
+        g_assert_null(qemu_chr_find("xen-console-1"));
+        fixture_end(bus);
+    }
+}
+
+/* An output of the guest's choice is none. */
+static void test_toolstack_output_of_guest(void)
+{
+    XenPvHv *hv = fake_hv_new();
+    XenPvBus *bus = fixture_bus(hv);
+    TestChardev *chr = new_test_chardev("con");
+
+    toolstack_asks(hv, "ioemu", NULL, "0");
+    g_assert_cmpint(fake_guest_write(hv, FE "/1/output", "chardev:con"), ==,
+                    0);
+    xenpv_store_write(hv, NULL, BE "/1/state", "1");
+    g_assert_true(fixture_wait(nobody_leaves, bus));
+    fixture_settle();
+    assert_node(hv, "6", BE "/1/state");
+    g_assert_null(CHARDEV(chr)->be);
+    toolstack_removes(bus);
+    fixture_end(bus);
+    object_unparent(OBJECT(chr));
+}
+
 /* ---- input ---- */
 
 static void test_input_full(void)
@@ -1104,6 +1252,13 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/console/chardev-fails", test_chardev_fails);
     g_test_add_func("/xenpv/console/socket-and-log", test_socket_and_log);
     g_test_add_func("/xenpv/console/tty-node", test_tty_node);
+    g_test_add_func("/xenpv/console/toolstack/channel",
+                    test_toolstack_channel);
+    g_test_add_func("/xenpv/console/toolstack/pty", test_toolstack_pty);
+    g_test_add_func("/xenpv/console/toolstack/refused",
+                    test_toolstack_refused);
+    g_test_add_func("/xenpv/console/toolstack/output-of-guest",
+                    test_toolstack_output_of_guest);
     g_test_add_func("/xenpv/console/input-full", test_input_full);
     g_test_add_func("/xenpv/console/hostile-indices", test_hostile_indices);
     g_test_add_func("/xenpv/console/hostile-keys", test_hostile_keys);
