@@ -46,6 +46,17 @@ struct XenCount {
     uint32_t sum;
 };
 
+static bool count_configure(XenPvDevice *dev, Error **errp)
+{
+    uint64_t start;
+
+    if (!xenpv_dev_read_back_uint(dev, "start", 1000, 0, &start, errp)) {
+        return false;
+    }
+    XEN_COUNT(dev)->start = start;
+    return true;
+}
+
 static bool count_realize(XenPvDevice *dev, Error **errp)
 {
     if (XEN_COUNT(dev)->start > 1000) {
@@ -148,6 +159,7 @@ static void count_class_init(ObjectClass *oc, void *data)
     device_class_set_props(DEVICE_CLASS(oc), count_properties);
     pc->type = "count";
     pc->frontend_keys = keys;
+    pc->configure = count_configure;
     pc->realize = count_realize;
     pc->advertise = count_advertise;
     pc->connect = count_connect;
@@ -250,7 +262,27 @@ static void test_example(void)
     fake_guest_notify(hv, f.port);
     fixture_settle();
     assert_node(hv, "5", BE "/state");
-    assert_live(hv, 0, 0, 4);
+    assert_live(hv, 0, 0, 5);
+    fixture_end(bus);
+}
+
+/* The same by nodes, as a toolstack writes them. */
+static void test_toolstack(void)
+{
+    XenPvHv *hv = fake_hv_new();
+    XenPvBus *bus = fixture_bus(hv);
+    Front f;
+
+    xenpv_store_write(hv, NULL, FE "/backend", BE);
+    xenpv_store_write(hv, NULL, FE "/state", "1");
+    xenpv_store_write(hv, NULL, BE "/frontend", FE);
+    xenpv_store_write(hv, NULL, BE "/frontend-id", "1");
+    xenpv_store_write(hv, NULL, BE "/start", "200");
+    xenpv_store_write(hv, NULL, BE "/state", "1");
+    fixture_settle();
+    front_connect(&f, hv);
+    front_send(&f, 1);
+    g_assert_cmpuint(front_last_sum(&f), ==, 201);
     fixture_end(bus);
 }
 
@@ -259,5 +291,6 @@ int main(int argc, char **argv)
     fixture_main(&argc, &argv);
     type_register_static(&count_type);
     g_test_add_func("/xenpv/example/count", test_example);
+    g_test_add_func("/xenpv/example/toolstack", test_toolstack);
     return g_test_run();
 }
