@@ -32,8 +32,10 @@ static void assert_value(XenPvHv *hv, XenPvStoreTx *tx, const char *path,
     g_assert_cmpstr(got, ==, value);
 }
 
+/* The store of a real host outlives a test. */
 static void close_clean(const HvHarness *h, XenPvHv *hv)
 {
+    xenpv_store_rm(hv, NULL, DIR);
     assert_nothing_live(hv);
     h->close(hv);
 }
@@ -158,21 +160,27 @@ static void test_transactions(gconstpointer opaque)
 static void test_perms(gconstpointer opaque)
 {
     const HvHarness *h = opaque;
+    const XenPvDomid who = h->unprivileged;
     const struct {
         XenPvPerm perms[2];
         bool read, write;
     } rows[] = {
-        { { { 0 }, { h->guest } }, false, false },
-        { { { 0 }, { h->guest, .read = true } }, true, false },
-        { { { 0 }, { h->guest, .write = true } }, false, true },
-        { { { 0 }, { h->guest, .read = true, .write = true } }, true, true },
-        { { { 0, .read = true }, { h->guest + 7 } }, true, false },
-        { { { h->guest }, { 0, .read = true } }, true, true },
+        { { { 0 }, { who } }, false, false },
+        { { { 0 }, { who, .read = true } }, true, false },
+        { { { 0 }, { who, .write = true } }, false, true },
+        { { { 0 }, { who, .read = true, .write = true } }, true, true },
+        { { { 0, .read = true }, { 0 } }, true, false },
+        { { { who }, { 0, .read = true } }, true, true },
     };
-    XenPvHv *hv = h->open();
+    XenPvHv *hv;
     unsigned nr = 0;
     int i, j, err = 0;
 
+    if (!who) {
+        g_test_skip("there is no domain but our own");
+        return;
+    }
+    hv = h->open();
     g_assert_cmpint(xenpv_store_write(hv, NULL, DIR "/p", "v"), ==, 0);
     g_assert_cmpint(xenpv_store_set_perms(hv, NULL, DIR "/p", rows[0].perms,
                                           0), ==, -EINVAL);
@@ -180,9 +188,8 @@ static void test_perms(gconstpointer opaque)
                                           rows[0].perms, 2), ==, -ENOENT);
     g_assert_null(xenpv_store_get_perms(hv, NULL, DIR "/none", &nr, &err));
     g_assert_cmpint(err, ==, ENOENT);
-    g_assert_true(xenpv_store_writable_by(hv, DIR "/none", h->guest));
+    g_assert_true(xenpv_store_writable_by(hv, DIR "/none", who));
     for (i = 0; i < ARRAY_SIZE(rows); i++) {
-        g_autofree char *seen = NULL;
         g_autofree XenPvPerm *got = NULL;
 
         g_assert_cmpint(xenpv_store_set_perms(hv, NULL, DIR "/p",
@@ -194,12 +201,17 @@ static void test_perms(gconstpointer opaque)
             g_assert_cmpint(got[j].read, ==, rows[i].perms[j].read);
             g_assert_cmpint(got[j].write, ==, rows[i].perms[j].write);
         }
-        g_assert_cmpint(xenpv_store_writable_by(hv, DIR "/p", h->guest), ==,
+        g_assert_cmpint(xenpv_store_writable_by(hv, DIR "/p", who), ==,
                         rows[i].write);
-        seen = h->store_read(hv, DIR "/p");
-        g_assert_cmpint(seen != NULL, ==, rows[i].read);
-        g_assert_cmpint(h->store_write(hv, DIR "/p", "v"), ==,
-                        rows[i].write ? 0 : EACCES);
+        if (h->store_read) {
+            g_autofree char *seen = h->store_read(hv, DIR "/p");
+
+            g_assert_cmpint(seen != NULL, ==, rows[i].read);
+        }
+        if (h->store_write) {
+            g_assert_cmpint(h->store_write(hv, DIR "/p", "v"), ==,
+                            rows[i].write ? 0 : EACCES);
+        }
         /* We are privileged. */
         assert_value(hv, NULL, DIR "/p", "v");
     }
@@ -305,12 +317,42 @@ static void test_watches(gconstpointer opaque)
 
 /* ---- event channels ---- */
 
+/* Between processors an event takes a moment, and a busy host its time. */
+#define EVENT_MS 10000
+/* How long is waited for what ought not to come */
+#define QUIET_MS 100
+
+/* Waits as an AioContext does, then consumes. */
+static int next_event(XenPvChannel *channel, int ms)
+{
+    GPollFD fd = {
+        .fd = event_notifier_get_fd(channel->notifier), .events = G_IO_IN,
+    };
+
+    g_poll(&fd, 1, ms);
+    return xenpv_channel_ack(channel);
+}
+
+static bool guest_hears(const HvHarness *h, XenPvHv *hv, uint32_t port)
+{
+    int ms;
+
+    for (ms = 0; ms < EVENT_MS; ms++) {
+        if (h->events(hv, port)) {
+            return true;
+        }
+        g_usleep(1000);
+    }
+    return false;
+}
+
 static void test_channels(gconstpointer opaque)
 {
     const HvHarness *h = opaque;
     XenPvHv *hv = h->open();
     uint32_t port = h->port(hv), second = h->port(hv);
     XenPvChannel *channel, *another;
+    int nr;
 
     channel = xenpv_channel_bind(hv, h->guest, port, &error_abort);
     g_assert_cmpuint(hv->live.channels, ==, 1);
@@ -319,28 +361,31 @@ static void test_channels(gconstpointer opaque)
 
     /* It starts with an event, so that none from before is lost. */
     g_assert_cmpint(event_notifier_get_fd(channel->notifier), >=, 0);
-    g_assert_cmpint(xenpv_channel_ack(channel), ==, 1);
+    g_assert_cmpint(next_event(channel, EVENT_MS), ==, 1);
     g_assert_cmpint(xenpv_channel_ack(channel), ==, 0);
 
+    /* Several may be one, but not more. */
     h->notify(hv, port);
     h->notify(hv, port);
-    g_assert_cmpint(xenpv_channel_ack(channel), ==, 1);
-    g_assert_cmpint(xenpv_channel_ack(channel), ==, 0);
+    g_assert_cmpint(next_event(channel, EVENT_MS), ==, 1);
+    nr = next_event(channel, QUIET_MS);
+    g_assert_cmpint(nr, >=, 0);
+    g_assert_cmpint(next_event(channel, QUIET_MS), ==, 0);
     h->notify(hv, port);
-    g_assert_cmpint(xenpv_channel_ack(channel), ==, 1);
+    g_assert_cmpint(next_event(channel, EVENT_MS), ==, 1);
 
     h->events(hv, port);
     g_assert_false(h->events(hv, port));
     g_assert_cmpint(xenpv_channel_notify(channel), ==, 0);
-    g_assert_true(h->events(hv, port));
+    g_assert_true(guest_hears(h, hv, port));
     g_assert_false(h->events(hv, port));
 
     /* Two channels do not hear each other. */
     another = xenpv_channel_bind(hv, h->guest, second, &error_abort);
-    xenpv_channel_ack(another);
+    g_assert_cmpint(next_event(another, EVENT_MS), ==, 1);
     h->notify(hv, second);
-    g_assert_cmpint(xenpv_channel_ack(channel), ==, 0);
-    g_assert_cmpint(xenpv_channel_ack(another), ==, 1);
+    g_assert_cmpint(next_event(another, EVENT_MS), ==, 1);
+    g_assert_cmpint(next_event(channel, QUIET_MS), ==, 0);
 
     xenpv_channel_unbind(channel);
     g_assert_cmpuint(hv->live.channels, ==, 1);
@@ -379,6 +424,13 @@ static void test_channels_refused(gconstpointer opaque)
 
 /* ---- grants ---- */
 
+static void assert_in_use(const HvHarness *h, XenPvHv *hv, uint32_t ref)
+{
+    if (h->use_shows) {
+        g_assert_false(h->revoke(hv, ref));
+    }
+}
+
 static void test_grants(gconstpointer opaque)
 {
     const HvHarness *h = opaque;
@@ -408,7 +460,7 @@ static void test_grants(gconstpointer opaque)
             if (map->base) {
                 g_assert_true((uint8_t *)map->base + i * 4096 == page);
             }
-            g_assert_false(h->revoke(hv, refs[i]));
+            assert_in_use(h, hv, refs[i]);
         }
         xenpv_unmap(map);
         assert_nothing_live(hv);
@@ -418,7 +470,7 @@ static void test_grants(gconstpointer opaque)
     map = xenpv_grant_map(hv, h->guest, refs, 1, false, &error_abort);
     again = xenpv_grant_map(hv, h->guest, refs, 1, true, &error_abort);
     xenpv_unmap(map);
-    g_assert_false(h->revoke(hv, refs[0]));
+    assert_in_use(h, hv, refs[0]);
     xenpv_unmap(again);
     g_assert_true(h->revoke(hv, refs[0]));
     close_clean(h, hv);
@@ -610,9 +662,9 @@ static void test_pins(gconstpointer opaque)
                           (rows[i].refs[j] == good ? page : locked));
         }
         /* In use until the last one goes. */
-        g_assert_false(h->revoke(hv, good));
+        assert_in_use(h, hv, good);
         xenpv_grant_unpin(hv, rows[i].write, pins, 2);
-        g_assert_false(h->revoke(hv, good));
+        assert_in_use(h, hv, good);
         xenpv_grant_unpin(hv, rows[i].write, pins + 2, 1);
         g_assert_cmpuint(hv->live.pins, ==, 0);
     }
@@ -627,13 +679,20 @@ static void test_pins(gconstpointer opaque)
 static void test_frames(gconstpointer opaque)
 {
     const HvHarness *h = opaque;
-    XenPvHv *hv = h->open();
-    uint8_t *a = h->page(hv), *b = h->page(hv);
-    const uint64_t gfns[] = { h->gfn(hv, b), h->gfn(hv, a) };
-    const uint64_t wild[] = { h->gfn(hv, a), WILD_GFN };
-    Error *err = NULL;
+    XenPvHv *hv;
+    uint8_t *a, *b;
+    uint64_t gfns[2];
     XenPvMap *map;
 
+    if (!h->gfn) {
+        g_test_skip("the guest's frames have no numbers here");
+        return;
+    }
+    hv = h->open();
+    a = h->page(hv);
+    b = h->page(hv);
+    gfns[0] = h->gfn(hv, b);
+    gfns[1] = h->gfn(hv, a);
     a[7] = 1;
     b[7] = 2;
     map = xenpv_frame_map(hv, h->guest, gfns, 2, false, &error_abort);
@@ -641,15 +700,36 @@ static void test_frames(gconstpointer opaque)
     g_assert_cmpuint(((uint8_t *)map->page[1])[7], ==, 1);
     g_assert_cmpuint(hv->live.map_pages, ==, 2);
     xenpv_unmap(map);
+    close_clean(h, hv);
+}
 
-    g_assert_null(xenpv_frame_map(hv, h->guest, wild, 2, false, &err));
-    error_free(err);
-    err = NULL;
-    g_assert_null(xenpv_frame_map(hv, h->guest, wild, 0, false, &err));
-    error_free(err);
-    err = NULL;
-    g_assert_null(xenpv_frame_map(hv, h->guest + 7, gfns, 1, false, &err));
-    error_free(err);
+static void test_frames_refused(gconstpointer opaque)
+{
+    const HvHarness *h = opaque;
+    XenPvHv *hv = h->open();
+    const uint64_t good = h->gfn ? h->gfn(hv, h->page(hv)) : 0;
+    const struct {
+        XenPvDomid domid;
+        uint64_t gfns[2];
+        uint32_t nr;
+    } rows[] = {
+        { h->guest, { WILD_GFN }, 1 },
+        { h->guest, { good, WILD_GFN }, 2 },
+        { h->guest, { WILD_GFN, good }, 2 },
+        { h->guest, { good }, 0 },
+        { h->guest + 7, { good }, 1 },
+    };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(rows); i++) {
+        Error *err = NULL;
+
+        g_assert_null(xenpv_frame_map(hv, rows[i].domid, rows[i].gfns,
+                                      rows[i].nr, false, &err));
+        g_assert_nonnull(err);
+        error_free(err);
+        assert_nothing_live(hv);
+    }
     close_clean(h, hv);
 }
 
@@ -671,6 +751,7 @@ void hv_suite_add(const HvHarness *h)
         { "copy", test_copy },
         { "pins", test_pins },
         { "frames", test_frames },
+        { "frames-refused", test_frames_refused },
     };
     int i;
 

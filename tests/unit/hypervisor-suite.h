@@ -16,6 +16,8 @@
  * HvHarness: one implementation and its guest
  * @name: in the names of the tests
  * @guest: the guest's domain
+ * @unprivileged: whose rights in the store are set: @guest, where the store
+ *                does not let it do everything; 0: there is nobody
  * @max_grant_pages: the most pages one grant map can have here
  * @open: a fresh instance with a fresh guest
  * @close: the end of it
@@ -26,13 +28,18 @@
  * @page: a zeroed page of the guest's RAM
  * @grant: the guest grants @page to us
  * @revoke: the guest takes it back; false: it is in use
- * @gfn: the frame number of @page
- * @store_read: (transfer full): a node with the guest's rights, or NULL
- * @store_write: returns 0 or a positive errno
+ * @use_shows: @revoke can tell, and is called for grants in use
+ * @gfn: (nullable): the frame number of @page
+ * @store_read: (nullable) (transfer full): a node with the rights of
+ *              @unprivileged, or NULL
+ * @store_write: (nullable): returns 0 or a positive errno
+ *
+ * What is NULL cannot be had there, and the tests go without.
  */
 typedef struct HvHarness {
     const char *name;
     XenPvDomid guest;
+    XenPvDomid unprivileged;
     uint32_t max_grant_pages;
     XenPvHv *(*open)(void);
     void (*close)(XenPvHv *hv);
@@ -43,6 +50,7 @@ typedef struct HvHarness {
     void *(*page)(XenPvHv *hv);
     uint32_t (*grant)(XenPvHv *hv, void *page, bool readonly);
     bool (*revoke)(XenPvHv *hv, uint32_t ref);
+    bool use_shows;
     uint64_t (*gfn)(XenPvHv *hv, void *page);
     char *(*store_read)(XenPvHv *hv, const char *path);
     int (*store_write)(XenPvHv *hv, const char *path, const char *value);

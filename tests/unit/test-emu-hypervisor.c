@@ -150,6 +150,7 @@ static int emu_store_write(XenPvHv *hv, const char *path, const char *value)
 static const HvHarness harness = {
     .name = "emulated",
     .guest = FX_GUEST,
+    .unprivileged = FX_GUEST,
     .max_grant_pages = XENPV_MAX_MAP_PAGES,
     .open = emu_open,
     .close = emu_close,
@@ -160,6 +161,7 @@ static const HvHarness harness = {
     .page = emu_page,
     .grant = emu_grant,
     .revoke = emu_revoke,
+    .use_shows = true,
     .gfn = emu_gfn,
     .store_read = emu_store_read,
     .store_write = emu_store_write,

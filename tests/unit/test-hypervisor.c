@@ -23,6 +23,7 @@ static int fake_write(XenPvHv *hv, const char *path, const char *value)
 static const HvHarness harness = {
     .name = "fake",
     .guest = FAKE_GUEST,
+    .unprivileged = FAKE_GUEST,
     .max_grant_pages = XENPV_MAX_MAP_PAGES,
     .open = fake_hv_new,
     .close = fake_hv_free,
@@ -33,6 +34,7 @@ static const HvHarness harness = {
     .page = fake_guest_page,
     .grant = fake_guest_grant,
     .revoke = fake_guest_revoke,
+    .use_shows = true,
     .gfn = fake_guest_gfn,
     .store_read = fake_guest_read,
     .store_write = fake_write,
