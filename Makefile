@@ -5,6 +5,7 @@
 #                   terminal (RELEASE=trixie for the newer one)
 #   make demo       the same with nobody there: succeeds only on proof
 #   make check      every test (LEVELS="tools unit" for some of them)
+#   make check-xenhost  on a real Xen host, booted in QEMU itself
 #   make fuzz       what decodes a guest's data, under a fuzzer, FUZZ_SECONDS
 #                   each (needs clang)
 #   make bench      measure against -M pc
@@ -27,7 +28,7 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check fuzz bench lint clean distclean help
+.PHONY: all deps build run demo check check-xenhost fuzz bench lint clean distclean help
 
 all: build
 
@@ -66,6 +67,9 @@ check:
 	+@$(NINJA) xenpv-unit
 	@scripts/run-tests $(LEVELS)
 
+check-xenhost:
+	@$(MAKE) --no-print-directory check LEVELS=xenhost
+
 # A tree of its own: all code in it is instrumented.
 $(FUZZ_BUILD)/build.ninja: configure xen-setup xen-hooks.mak
 	@mkdir -p $(FUZZ_BUILD)
@@ -99,4 +103,4 @@ distclean: clean
 	rm -rf qemu .work
 
 help:
-	@sed -n '3,17s/^# \{0,3\}//p' Makefile
+	@sed -n '3,18s/^# \{0,3\}//p' Makefile

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Xen host: Debian's Xen 4.17 and a PV dom0 in a machine of QEMU's.
+
+Its parts come from Debian packages, unpacked and never installed, and are kept
+below $XENPV_WORK.  A run adds what a scenario needs to dom0's initramfs, boots
+(ten seconds), and ends with the scenario's status.
+"""
+
+import gzip
+import lzma
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import threading
+from typing import Callable, Dict, List, Optional
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+WORK = os.environ.get('XENPV_WORK', os.path.join(TOP, '.work'))
+BUILD = os.environ.get('BUILD', os.path.join(TOP, 'build'))
+
+RELEASE = 'bookworm'
+XEN = '4.17'
+HYPERVISOR = f'xen-hypervisor-{XEN}-amd64'
+TOOLS = {f'xen-utils-{XEN}': [f'usr/lib/xen-{XEN}/bin/{name}' for name in
+                              ('xl', 'xenstored', 'xenconsoled',
+                               'xen-init-dom0')],
+         'xenstore-utils': ['usr/bin/xenstore']}
+LIBGCC = 'lib/x86_64-linux-gnu/libgcc_s.so.1'
+MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xen-privcmd', 'xenfs']
+# Firmware of a PC, as QEMU's source package has none.
+FIRMWARE = {'qemu-system-data': 'usr/share/qemu',
+            'seabios': 'usr/share/seabios'}
+
+# See docs/testing.md for what each costs.
+CPU = 'max,-smap,-rdtscp,-xsave'
+MEMORY = '1G'
+DOM0_MEMORY = '512M'
+XEN_OPTIONS = ('dom0=pv com1=115200,8n1 console=com1 loglvl=warning '
+               'guest_loglvl=warning spec-ctrl=no xpti=no pv-l1tf=no '
+               'watchdog=0 cpufreq=none '
+               f'dom0_mem={DOM0_MEMORY},max:{DOM0_MEMORY}')
+# On isa-debug-exit: dom0-init adds 32, QEMU doubles and adds 1.
+FIRST_STATUS = (32 << 1) | 1
+LAST_STATUS = (63 << 1) | 1
+
+
+class HostError(Exception):
+    """The host is at fault, not what was run on it."""
+
+
+def script(name: str, *args: str) -> str:
+    done = subprocess.run([os.path.join(TOP, 'scripts', name), *args],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise HostError(f'scripts/{name} failed')
+    return done.stdout.strip()
+
+
+def package(name: str) -> str:
+    """The folder a package is unpacked in."""
+    where = os.path.join(WORK, 'guest', 'packages', RELEASE, name)
+    if not os.path.isdir(where):
+        script('debian-fetch', RELEASE, 'binary', name, where)
+    return where
+
+
+def payload(kernel: bytes) -> bytes:
+    """The ELF file in a bzImage, see the kernel's Documentation/x86/boot."""
+    setup_sectors = kernel[0x1f1] or 4
+    offset, length = struct.unpack_from('<II', kernel, 0x248)
+    start = (setup_sectors + 1) * 512 + offset
+    # an xz stream, and the size of what is in it
+    return lzma.LZMADecompressor().decompress(kernel[start:start + length])
+
+
+def write(path: str, content: bytes) -> None:
+    with open(path + '.new', 'wb') as file:
+        file.write(content)
+    os.replace(path + '.new', path)
+
+
+class Host:
+    """The parts, made when they are first asked for."""
+
+    def __init__(self, qemu: str) -> None:
+        self.qemu = qemu
+        self.folder = os.path.join(WORK, 'xenhost')
+        os.makedirs(self.folder, exist_ok=True)
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def part(self, name: str, make: Callable[[str], None],
+             sources: Optional[List[str]] = None) -> str:
+        path = self.path(name)
+        if not os.path.exists(path) or any(
+                os.path.getmtime(source) > os.path.getmtime(path)
+                for source in sources or []):
+            make(path)
+        return path
+
+    def xen(self) -> str:
+        def make(path: str) -> None:
+            with gzip.open(os.path.join(package(HYPERVISOR), 'boot',
+                                        f'xen-{XEN}-amd64.gz')) as file:
+                write(path, file.read())
+        return self.part('xen', make)
+
+    def kernel(self) -> str:
+        """As a bare ELF file: there is nothing to decompress at each boot."""
+        def make(path: str) -> None:
+            with open(script('get-guest-kernel', RELEASE), 'rb') as file:
+                write(path, payload(file.read()))
+        return self.part('vmlinux', make)
+
+    def dom0(self) -> str:
+        init = os.path.join(HERE, 'dom0-init')
+
+        def make(path: str) -> None:
+            kernel = os.path.dirname(script('get-guest-kernel', RELEASE))
+            modules = os.path.join(kernel, 'lib', 'modules')
+            version = os.listdir(modules)[0]
+            with tempfile.TemporaryDirectory() as tree:
+                # where the tools look for each other
+                where = os.path.join(tree, 'usr', 'lib', f'xen-{XEN}')
+                os.makedirs(where)
+                os.symlink('/bin', os.path.join(where, 'bin'))
+                os.makedirs(os.path.join(tree, 'etc', 'xen'))
+                write(os.path.join(tree, 'etc', 'xen', 'xl.conf'), b'')
+                os.makedirs(os.path.join(tree, 'bin'))
+                for name in ('list', 'ls', 'read', 'rm', 'watch', 'write'):
+                    os.symlink('xenstore',
+                               os.path.join(tree, 'bin', f'xenstore-{name}'))
+                script('mkinitramfs', '-o', path, '--busybox', RELEASE,
+                       '--file', f'init={init}',
+                       # glibc loads it when a thread is cancelled
+                       '--file', 'lib/libgcc_s.so.1=' + os.path.join(
+                           package('libgcc-s1'), LIBGCC), '--modules',
+                       f'{modules}/{version}={",".join(MODULES)}',
+                       *(word for name, programs in TOOLS.items()
+                         for program in programs
+                         for word in ('--program',
+                                      f'{RELEASE}:{name}:{program}')),
+                       tree)
+        return self.part('dom0.img', make, [init, __file__])
+
+    def firmware(self) -> List[str]:
+        return [word for name, folder in FIRMWARE.items()
+                for word in ('-L', os.path.join(package(name), folder))]
+
+    def boot(self, scenario: str, programs: List[str], files: Dict[str, str],
+             limit: float, said: Callable[[str], None], log: str) -> int:
+        """Run a shell script in dom0.
+
+        @programs: of this machine, by name in dom0's PATH
+        @files: where in dom0 to where here
+        @said: called with each line the scenario prints
+        @log: what Xen, its kernel and QEMU print
+
+        Returns its status (31 for any beyond).  Raises HostError when there
+        is none.
+        """
+        with tempfile.TemporaryDirectory(prefix='run.',
+                                         dir=self.folder) as tmp:
+            initrd = os.path.join(tmp, 'initrd')
+            overlay(os.path.join(tmp, 'overlay'), programs)
+            script('mkinitramfs', '-o', os.path.join(tmp, 'more.img'),
+                   '--file', f'scenario={scenario}',
+                   *(word for dest, source in files.items()
+                     for word in ('--file', f'{dest}={source}')),
+                   os.path.join(tmp, 'overlay'))
+            with open(initrd, 'wb') as out:
+                for part in (self.dom0(), os.path.join(tmp, 'more.img')):
+                    with open(part, 'rb') as file:
+                        shutil.copyfileobj(file, out)
+                    # the kernel takes several, each on a boundary of 4
+                    out.write(bytes(-out.tell() % 4))
+            return self.run(initrd, limit, said, log, tmp)
+
+    def run(self, initrd: str, limit: float, said: Callable[[str], None],
+            log: str, tmp: str) -> int:
+        pipe = os.path.join(tmp, 'results')
+        os.mkfifo(pipe)
+        # multiboot: -initrd is "MODULE OPTIONS,MODULE"
+        command = [self.qemu, '-accel', 'tcg,thread=multi', '-M', 'q35',
+                   '-cpu', CPU, '-m', MEMORY, '-smp', '2', '-no-reboot',
+                   '-nodefaults', '-display', 'none',
+                   '-serial', f'file:{log}',
+                   '-chardev', f'file,id=results,path={pipe}',
+                   '-serial', 'chardev:results',
+                   '-device', 'isa-debug-exit,iobase=0xf4,iosize=4',
+                   *self.firmware(),
+                   '-kernel', self.xen(), '-append', XEN_OPTIONS,
+                   '-initrd', f'{self.kernel()} console=hvc0 panic=1 quiet,'
+                   f'{initrd}']
+
+        def read() -> None:
+            with open(pipe, encoding='utf-8', errors='replace') as results:
+                for line in results:
+                    said(line.rstrip('\r\n'))
+
+        # Open for both, or the reader would wait for a QEMU that fails early.
+        keep = os.open(pipe, os.O_RDWR)
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            with open(log + '.qemu', 'wb') as errors:
+                status = subprocess.run(command, stdin=subprocess.DEVNULL,
+                                        stdout=errors, stderr=errors,
+                                        timeout=limit, check=False).returncode
+        except subprocess.TimeoutExpired:
+            raise HostError(f'did not end in {limit:.0f} s') from None
+        finally:
+            os.close(keep)
+            reader.join()
+        if FIRST_STATUS <= status <= LAST_STATUS:
+            return (status - FIRST_STATUS) >> 1
+        raise HostError(f'the machine ended without a result '
+                        f'(status {status}, see {log})')
+
+
+def libraries(program: str) -> List[str]:
+    said = subprocess.run(['ldd', program], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
+    return re.findall(r'(/\S+) \(0x', said)
+
+
+def overlay(tree: str, programs: List[str]) -> None:
+    """Programs of this machine, with its libraries in a folder of their own:
+    dom0's are another release's."""
+    there = os.path.join(tree, 'opt', 'host')
+    bin_folder = os.path.join(tree, 'usr', 'local', 'bin')
+    os.makedirs(there)
+    os.makedirs(bin_folder)
+    for program in programs:
+        name = os.path.basename(program)
+        subprocess.run(['strip', '-o', os.path.join(there, name + '.elf'),
+                        program], check=True)
+        for library in libraries(program):
+            copy = os.path.join(there, os.path.basename(library))
+            if not os.path.exists(copy):
+                shutil.copy(library, copy)
+        wrapper = os.path.join(bin_folder, name)
+        with open(wrapper, 'w', encoding='ascii') as file:
+            file.write('#!/bin/sh\nexec /opt/host/ld-linux-x86-64.so.2 '
+                       '--library-path /opt/host --argv0 "$0" '
+                       f'/opt/host/{name}.elf "$@"\n')
+        os.chmod(wrapper, 0o755)
