@@ -158,11 +158,12 @@ static void finish(XenPvDiskRequest *req, int ret)
     if (fence) {
         queue->fence = false;
     }
-    respond(req, ret == -EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP :
-                 ret < 0 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+    /* Soon, and not after respond(): when all is answered the queue may go. */
     if (fence || queue->deferred) {
         xenpv_event_again(queue->event);
     }
+    respond(req, ret == -EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP :
+                 ret < 0 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
 }
 
 /* ---- through the block layer ---- */
