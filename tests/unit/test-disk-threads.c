@@ -385,6 +385,11 @@ static void test_errors_stop(void)
     threads_end(&threads);
 }
 
+static void release_bh(void *opaque)
+{
+    test_drive_release(opaque);
+}
+
 static void test_surprise(void)
 {
     unsigned p, q;
@@ -401,11 +406,14 @@ static void test_surprise(void)
                 .front = { .queues = 4 },
             });
             load_begin(&load, s.front);
-            s.drive->delay_ns = 2 * SCALE_MS;
+            test_drive_hold(s.drive);
             load_push(&load, BLKIF_OP_READ);
-            while (qatomic_read(&s.drive->in_flight) < 4) {
+            while (qatomic_read(&s.drive->held) < 4 * DEPTH) {
                 main_loop_wait(true);
             }
+            /* While the device waits for its requests */
+            aio_bh_schedule_oneshot(qemu_get_aio_context(), release_bh,
+                                    s.drive);
             object_unparent(OBJECT(s.dev));
             for (q = 0; q < 4; q++) {
                 front_reap(&s.front->ring[q]);

@@ -4,18 +4,22 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Order.  Requests run side by side and are answered as they end, with two
- * exceptions.  A barrier waits until it is alone, and nothing is taken while
- * it is under way; it is flush, write, flush.  A flush with data is flushed
- * first.  Both are for one ring: two rings have no order between them, and
- * what was answered on any of them is on the disk after a flush.
+ * exceptions.  A barrier begins when it is alone, and nothing is taken while
+ * it waits or is under way; it is flush, write, flush.  A flush with data is
+ * flushed first.  Both are for one ring: two rings have no order between
+ * them, and what was answered on any of them is on the disk after a flush.
  *
  * Batches.  Requests taken in one go reach the block layer as one plug, and
  * responses that are put in one go are shown to the front end with one write
  * of the index and at most one event: both are QEMU's defer_call().
  *
  * Pauses.  While the drive is drained, or the VM stands still, nothing is
- * taken.  A look at the ring counts as in flight for the drive, so that who
- * drains it either waits for the look or is seen by it.
+ * taken and nothing begins.  A look at the ring counts as in flight for the
+ * drive, and so does a request from its beginning to its end, with all its
+ * steps: who drains the drive either waits for them or is seen by them.  So
+ * the block layer need not hold requests up in a drain, and must not: a
+ * guest that goes in the middle of one would wait for the end of the drain,
+ * and the drain for it.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -115,9 +119,6 @@ static void respond(XenPvDiskRequest *req, int status)
     queue->active--;
     queue->unpushed++;
     request_put(req);
-    if (queue->fence_co && queue->active == 1) {
-        aio_co_wake(g_steal_pointer(&queue->fence_co));
-    }
     defer_call(queue_push, queue);
 }
 
@@ -168,6 +169,26 @@ static void finish(XenPvDiskRequest *req, int ret)
 
 /* ---- through the block layer ---- */
 
+/*
+ * Between two steps of something that may take minutes: whoever drains the
+ * drive does not wait for all of it.  Returns false if there is no next step.
+ */
+static bool coroutine_fn may_go_on(XenPvDiskRequest *req)
+{
+    XenPvDiskQueue *queue = req->queue;
+    BlockBackend *blk = queue_blk(queue);
+
+    while (qatomic_read(&queue->disk->paused) && !queue->closing) {
+        req->co = qemu_coroutine_self();
+        req->next = queue->parked;
+        queue->parked = req;
+        blk_dec_in_flight(blk);
+        qemu_coroutine_yield();
+        blk_inc_in_flight(blk);
+    }
+    return !queue->closing;
+}
+
 /* Overwritten with zeroes, really: not marked as such, not unmapped. */
 static int coroutine_fn wipe(XenPvDiskRequest *req, int64_t offset,
                              int64_t bytes)
@@ -180,8 +201,8 @@ static int coroutine_fn wipe(XenPvDiskRequest *req, int64_t offset,
     while (bytes && ret >= 0) {
         int64_t n = MIN(bytes, WIPE_SIZE);
 
-        if (req->queue->closing) {
-            ret = -ECANCELED;   /* it may take minutes; nobody waits for it */
+        if (!may_go_on(req)) {
+            ret = -ECANCELED;
             break;
         }
         ret = blk_co_pwrite(blk, offset, n, zeroes, 0);
@@ -230,19 +251,10 @@ static int coroutine_fn flush_around(XenPvDiskRequest *req, bool after)
     return ret < 0 || !after ? ret : blk_co_flush(blk);
 }
 
-static void coroutine_fn wait_until_alone(XenPvDiskQueue *queue)
-{
-    while (queue->active > 1) {
-        queue->fence_co = qemu_coroutine_self();
-        qemu_coroutine_yield();
-    }
-}
-
 static int coroutine_fn perform(XenPvDiskRequest *req)
 {
     switch (req->rq.op) {
     case BLKIF_OP_WRITE_BARRIER:
-        wait_until_alone(req->queue);
         return flush_around(req, true);
     case BLKIF_OP_FLUSH_DISKCACHE:
         return flush_around(req, false);
@@ -278,11 +290,16 @@ static bool handle_error(XenPvDiskRequest *req, int *ret)
 static void coroutine_fn request_co(void *opaque)
 {
     XenPvDiskRequest *req = opaque;
-    int ret = perform(req);
+    BlockBackend *blk = queue_blk(req->queue);
+    int ret;
 
+    blk_inc_in_flight(blk);
+    ret = perform(req);
     if (ret >= 0 || ret == -EOPNOTSUPP || handle_error(req, &ret)) {
         finish(req, ret);
     }
+    /* The queue may be gone; the drive waits for this. */
+    blk_dec_in_flight(blk);
 }
 
 static void account(XenPvDiskRequest *req)
@@ -307,11 +324,14 @@ static void enter(XenPvDiskRequest *req)
     qemu_coroutine_enter(qemu_coroutine_create(request_co, req));
 }
 
-/* Returns false if there is no room for the data yet. */
+/* Returns false if it has to wait for the end of others. */
 static bool start(XenPvDiskRequest *req)
 {
     XenPvDiskQueue *queue = req->queue;
 
+    if (req->rq.op == BLKIF_OP_WRITE_BARRIER && queue->active > 1) {
+        return false;
+    }
     if (req->rq.op != BLKIF_OP_DISCARD && req->rq.bytes) {
         int ret = queue->data.ops->begin(req, is_read(req));
 
@@ -428,6 +448,24 @@ static bool take_one(XenPvDiskQueue *queue)
     return true;
 }
 
+/* What stopped, or was held up, goes on. */
+static void go_on(XenPvDiskQueue *queue)
+{
+    XenPvDiskRequest *req, *next;
+
+    for (req = g_steal_pointer(&queue->parked); req; req = next) {
+        next = req->next;
+        aio_co_wake(req->co);
+    }
+    if (!qatomic_read(&queue->retry) || !qatomic_xchg(&queue->retry, false)) {
+        return;
+    }
+    for (req = g_steal_pointer(&queue->stopped); req; req = next) {
+        next = req->next;
+        enter(req);
+    }
+}
+
 static void take(XenPvDiskQueue *queue)
 {
     XenPvDiskRequest *deferred = g_steal_pointer(&queue->deferred);
@@ -474,6 +512,7 @@ bool xenpv_disk_queue_run(XenPvDiskQueue *queue)
     smp_mb();
     if (!qatomic_read(&queue->disk->paused)) {
         defer_call_begin();
+        go_on(queue);
         take(queue);
         defer_call_end();
     }
@@ -482,20 +521,6 @@ bool xenpv_disk_queue_run(XenPvDiskQueue *queue)
         ring_is_broken(queue);
     }
     return queue->stats.requests != before;
-}
-
-static void retry_bh(void *opaque)
-{
-    XenPvDiskQueue *queue = opaque;
-    XenPvDiskRequest *req = g_steal_pointer(&queue->stopped);
-
-    while (req) {
-        XenPvDiskRequest *next = req->next;
-
-        req->next = NULL;
-        enter(req);
-        req = next;
-    }
 }
 
 /* ---- life ---- */
@@ -507,7 +532,6 @@ void xenpv_disk_queue_init(XenPvDiskQueue *queue, XenPvDisk *disk,
     queue->disk = disk;
     queue->abi = abi;
     queue->ctx = ctx;
-    queue->retry = aio_bh_new(ctx, retry_bh, queue);
     xenpv_disk_data_init(queue, data_ops);
     if (!xenpv_ring_init(&queue->ring, ring, abi->stride)) {
         g_assert_not_reached(); /* any layout fits into a page many times */
@@ -517,18 +541,19 @@ void xenpv_disk_queue_init(XenPvDiskQueue *queue, XenPvDisk *disk,
 void xenpv_disk_queue_abort(void *opaque)
 {
     XenPvDiskQueue *queue = opaque;
-    XenPvDiskRequest *req = g_steal_pointer(&queue->stopped);
+    XenPvDiskRequest *req, *next;
 
     queue->closing = true;
-    qemu_bh_delete(g_steal_pointer(&queue->retry));
     if (queue->data.purge) {
         timer_del(queue->data.purge);
     }
-    while (req) {
-        XenPvDiskRequest *next = req->next;
-
+    for (req = g_steal_pointer(&queue->parked); req; req = next) {
+        next = req->next;
+        aio_co_wake(req->co);
+    }
+    for (req = g_steal_pointer(&queue->stopped); req; req = next) {
+        next = req->next;
         finish(req, -EIO);
-        req = next;
     }
     req = g_steal_pointer(&queue->deferred);
     if (req) {

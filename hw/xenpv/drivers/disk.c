@@ -149,9 +149,7 @@ static void disk_vm_state(void *opaque, bool running, RunState state)
         return;
     }
     for (i = 0; i < disk->nr_queues; i++) {
-        if (disk->queue[i].retry) {
-            qemu_bh_schedule(disk->queue[i].retry);
-        }
+        qatomic_set(&disk->queue[i].retry, true);
     }
     disk_resume(disk, XENPV_DISK_PAUSED_VM);
 }
@@ -359,6 +357,7 @@ static void disk_release(XenPvDisk *disk)
     }
     if (blk) {
         blk_set_dev_ops(blk, NULL, NULL);
+        blk_set_disable_request_queuing(blk, false);
         /* Cannot fail: whoever shares the drive follows it. */
         blk_set_aio_context(blk, qemu_get_aio_context(), NULL);
     }
@@ -381,6 +380,8 @@ static bool disk_set_up(XenPvDisk *disk, Error **errp)
     blk_set_dev_ops(disk->conf.blk, is_cdrom(disk) ? &cdrom_ops : &disk_ops,
                     disk);
     blk_iostatus_enable(disk->conf.blk);
+    /* We do not begin any in a drain; see disk-queue.c. */
+    blk_set_disable_request_queuing(disk->conf.blk, true);
     disk->vmstate = qemu_add_vm_change_state_handler(disk_vm_state, disk);
     return true;
 }
@@ -826,18 +827,12 @@ static bool disk_connect(XenPvDevice *dev, Error **errp)
     return true;
 }
 
-/*
- * Wait for what the block layer has, however slow a throttle makes it.  A
- * request may be several of the block layer's, so those that follow the first
- * must not wait for the end of the drain.
- */
+/* Wait for what the block layer has, however slow a throttle makes it. */
 static void wait_for_requests(XenPvDisk *disk)
 {
     XenPvDevice *dev = XENPV_DEVICE(disk);
-    BlockBackend *blk = disk->conf.blk;
-    BlockDriverState *bs = blk_bs(blk);
+    BlockDriverState *bs = blk_bs(disk->conf.blk);
 
-    blk_set_disable_request_queuing(blk, true);
     if (bs) {
         bdrv_ref(bs);
         bdrv_drained_begin(bs);
@@ -847,7 +842,6 @@ static void wait_for_requests(XenPvDisk *disk)
         bdrv_drained_end(bs);
         bdrv_unref(bs);
     }
-    blk_set_disable_request_queuing(blk, false);
 }
 
 static void disk_disconnect(XenPvDevice *dev)

@@ -49,6 +49,7 @@ typedef struct XenPvDiskPage XenPvDiskPage;
  * @queue: where it came from
  * @next: in one of the queue's lists
  * @qiov: the data
+ * @co: the coroutine, while it is parked
  * @acct: for the block layer's statistics
  * @started: @acct is running
  * @held: the data path has something to let go of
@@ -66,6 +67,7 @@ typedef struct XenPvDiskRequest {
     XenPvDiskQueue *queue;
     struct XenPvDiskRequest *next;
     QEMUIOVector qiov;
+    Coroutine *co;
     BlockAcctCookie acct;
     bool started;
     bool held;
@@ -151,11 +153,12 @@ typedef struct XenPvDiskStats {
  * @active: requests taken and not answered
  * @unpushed: responses put and not shown to the front end
  * @fence: a barrier is under way: nothing is taken until it is done
- * @fence_co: the barrier's coroutine while it waits to be the only request
  * @free: unused requests, kept for reuse
- * @deferred: taken, but there is no room for its data yet
+ * @deferred: taken, but there is no room for its data yet, or it is a
+ *     barrier and not alone
+ * @parked: under way, and held up between two steps
  * @stopped: failed, and to be repeated when the VM runs again (werror=stop)
- * @retry: repeats them
+ * @retry: the VM runs again; set from any thread
  * @closing: no second try for anything
  * @stats: see there
  */
@@ -169,11 +172,11 @@ struct XenPvDiskQueue {
     uint32_t active;
     uint32_t unpushed;
     bool fence;
-    Coroutine *fence_co;
     XenPvDiskRequest *free;
     XenPvDiskRequest *deferred;
+    XenPvDiskRequest *parked;
     XenPvDiskRequest *stopped;
-    QEMUBH *retry;
+    bool retry;
     bool closing;
     XenPvDiskStats stats;
 };
