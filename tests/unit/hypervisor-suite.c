@@ -55,6 +55,8 @@ static void test_store(gconstpointer opaque)
     g_assert_null(xenpv_store_read(hv, NULL, DIR "/a", &len, &err));
     g_assert_cmpint(err, ==, ENOENT);
     g_assert_cmpint(xenpv_store_rm(hv, NULL, DIR "/a"), ==, -ENOENT);
+    g_assert_cmpint(xenpv_store_mkdir(hv, NULL, DIR), ==, 0);
+    g_assert_cmpint(xenpv_store_rm(hv, NULL, DIR "/a"), ==, -ENOENT);
     g_assert_null(xenpv_store_list(hv, NULL, DIR "/a", &err));
     g_assert_cmpint(err, ==, ENOENT);
 
@@ -615,6 +617,34 @@ static void test_copy(gconstpointer opaque)
     close_clean(h, hv);
 }
 
+/* More than any implementation hands on at once, with a bad one among them */
+static void test_copy_many(gconstpointer opaque)
+{
+    enum { NR = 300, BAD = 150 };
+    const HvHarness *h = opaque;
+    XenPvHv *hv = h->open();
+    uint8_t *page = h->page(hv);
+    uint32_t ref = h->grant(hv, page, false);
+    g_autofree XenPvCopySeg *segs = g_new0(XenPvCopySeg, NR);
+    uint8_t bytes[NR];
+    int i, ret;
+
+    for (i = 0; i < NR; i++) {
+        bytes[i] = i + 1;
+        segs[i] = (XenPvCopySeg) {
+            .ref = i == BAD ? WILD_REF : ref,
+            .offset = i, .len = 1, .local = &bytes[i], .status = 12345,
+        };
+    }
+    ret = xenpv_grant_copy(hv, h->guest, true, segs, NR);
+    g_assert_cmpint(ret, <, 0);
+    for (i = 0; i < NR; i++) {
+        g_assert_cmpint(segs[i].status, ==, i == BAD ? ret : 0);
+        g_assert_cmpuint(page[i], ==, i == BAD ? 0 : bytes[i]);
+    }
+    close_clean(h, hv);
+}
+
 static void test_pins(gconstpointer opaque)
 {
     const HvHarness *h = opaque;
@@ -749,6 +779,7 @@ void hv_suite_add(const HvHarness *h)
         { "grants", test_grants },
         { "grants-refused", test_grants_refused },
         { "copy", test_copy },
+        { "copy-many", test_copy_many },
         { "pins", test_pins },
         { "frames", test_frames },
         { "frames-refused", test_frames_refused },

@@ -182,6 +182,11 @@ static bool loop_revoke(XenPvHv *hv, uint32_t ref)
 
 /* ---- with another domain ---- */
 
+static bool mapped(void *page)
+{
+    return !msync(page, XENPV_PAGE_SIZE, MS_ASYNC);
+}
+
 static uint64_t ring_ref(XenPvHv *hv, XenPvDomid domid, const char *of)
 {
     g_autofree char *path =
@@ -217,6 +222,8 @@ static void test_console(gconstpointer opaque)
     one = console->page[0];
     other = frames->page[1];
     g_assert_true(one != other);
+    g_assert_true(mapped(one));
+    g_assert_true(mapped(other));
     /* The last byte is past what the protocol uses. */
     one[4095] = 0x5a;
     g_assert_cmphex(other[4095], ==, 0x5a);
@@ -224,6 +231,8 @@ static void test_console(gconstpointer opaque)
     g_assert_cmphex(one[4095], ==, 0);
     xenpv_unmap(console);
     xenpv_unmap(frames);
+    g_assert_false(mapped(one));
+    g_assert_false(mapped(other));
 
     /* A domain that is not there has neither the grant nor the frame. */
     g_assert_null(xenpv_console_map(hv, h->unprivileged + 7, gfns[1], NULL));
