@@ -393,6 +393,9 @@ static void test_channels(gconstpointer opaque)
     g_assert_cmpuint(hv->live.channels, ==, 1);
     /* Nobody listens: no harm done. */
     h->notify(hv, port);
+    /* The port is as the guest has opened it, for the next to bind. */
+    channel = xenpv_channel_bind(hv, h->guest, port, &error_abort);
+    xenpv_channel_unbind(channel);
     xenpv_channel_unbind(another);
     close_clean(h, hv);
 }
