@@ -290,12 +290,17 @@ def plug(vm: Guest, letter: str, **more: Any) -> None:
     vm.qmp.command('device_add', **properties(letter, **more))
 
 
-def unplug(vm: Guest, letter: str, timeout: float = BOOT) -> None:
-    """Ask, and wait until it is gone on both sides."""
+def unplug(vm: Guest, letter: str) -> None:
+    """Ask, and wait until it is gone on both sides.  A guest that is shown
+    another of the same name before it has looked takes it for the old one."""
     assert vm.qmp
     vm.qmp.command('device_del', id=f'disk-{letter}')
-    vm.qmp.event('DEVICE_DELETED', timeout,
+    vm.qmp.event('DEVICE_DELETED', BOOT,
                  lambda data: data.get('device') == f'disk-{letter}')
+    bus = ''
+    if SETUP.machine == 'xenpv':
+        bus = f'vbd-{51712 + 16 * (ord(letter) - ord("a"))}'
+    vm.ok(f'disk gone {name(letter)} {bus}', BOOT)
 
 
 def descriptors(vm: Guest) -> int:

@@ -3,6 +3,7 @@
 
 import contextlib
 import re
+import struct
 
 import disks
 from disks import MIB, Images, images
@@ -309,3 +310,41 @@ def compare(vm: Guest, wanted) -> None:
         vm.ok(f'mount /dev/{name} /mnt')
         equal(sums(vm), value, f"{name}'s files")
         vm.ok(f'umount /mnt && e2fsck -fn /dev/{name}')
+
+
+def partition_table(path: str, first: int, count: int) -> None:
+    """A PC's, with one Linux partition, in sectors."""
+    entry = struct.pack('<B3sB3sII', 0x80, b'\xfe\xff\xff', 0x83,
+                        b'\xfe\xff\xff', first, count)
+    with open(path, 'r+b') as file:
+        file.seek(446)
+        file.write(entry + bytes(48) + b'\x55\xaa')
+
+
+@test
+def root_file_system():
+    """A guest that lives on a partition of its disk, over reboots."""
+    with images() as store:
+        path = store.create('a.raw', 96 * MIB)
+        partition_table(path, 2048, 96 * MIB // 512 - 2048)
+        name = disks.name('a') + '1'
+        with disks.guest(*disks.disk('a', path)) as vm:
+            vm.shell_ready()
+            vm.ok(f'disk wait {name}')
+            vm.ok(f'mkfs.ext4 -q /dev/{name} && mount /dev/{name} /mnt && '
+                  'cp -a /bin /etc /init /lib /lib64 /sbin /mnt && '
+                  'mkdir /mnt/dev /mnt/proc /mnt/sys /mnt/tmp /mnt/run '
+                  '/mnt/mnt && mknod /mnt/dev/console c 5 1 && umount /mnt')
+            vm.console.send(b'poweroff -f\n')
+            vm.ends(0, BOOT)
+        with disks.guest(*disks.disk('a', path),
+                         append=f'root=/dev/{name}') as vm:
+            for turn in range(2):
+                vm.shell_ready()
+                equal(vm.ok('awk \'$2 == "/" && $1 != "rootfs" { print $1 }\' '
+                            '/proc/mounts'), f'/dev/{name}', 'the root')
+                equal(vm.ok('wc -l </boots || echo 0').split()[-1], str(turn),
+                      'the boots before')
+                vm.ok('echo boot >>/boots; sync; smoke | tail -n 1', BOOT)
+                vm.console.send(b'reboot -f\n')
+        disks.qemu_img('info', path)
