@@ -216,7 +216,7 @@ static void nothing(struct rcu_head *head)
  * A bus lets go of a device by RCU, and the device of its drive.  RCU waits
  * for more to come before it looks at a few, so it gets many.
  */
-static void devices_are_gone(void)
+void disk_host_devices_gone(void)
 {
     static struct rcu_head company[32];
     unsigned i;
@@ -243,7 +243,7 @@ TestDrive *test_drive_new(const char *node, uint64_t size, int flags)
 
 void test_drive_free(TestDrive *drive)
 {
-    devices_are_gone();
+    disk_host_devices_gone();
     g_assert_cmpuint(drive->in_flight, ==, 0);
     g_assert_cmpint(drive->bs->refcnt, ==, 1);
     test_drive_release(drive);
@@ -559,7 +559,7 @@ XenPvDevice *disk_host_plug(XenPvBus *bus, const char *type,
         set_property(OBJECT(dev), pair, value);
     }
     if (!qdev_realize_and_unref(dev, BUS(bus), errp)) {
-        devices_are_gone();
+        disk_host_devices_gone();
         return NULL;
     }
     return XENPV_DEVICE(dev);

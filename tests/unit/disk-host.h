@@ -116,6 +116,9 @@ bool disk_host_allocations(uint64_t *nr);
 XenPvDevice *disk_host_plug(XenPvBus *bus, const char *type,
                             const char *props, Error **errp);
 
+/** disk_host_devices_gone: those unplugged have let go of their drives */
+void disk_host_devices_gone(void);
+
 /* ---- the VM ---- */
 
 /** disk_host_vm: it runs, or stands still; tells all who want to know */

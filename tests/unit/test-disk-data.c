@@ -10,6 +10,7 @@
 #include "block/block_int.h"
 #include "hw/xenpv/backend/internal.h"
 #include "hw/xenpv/drivers/disk.h"
+#include "qobject/qdict.h"
 #include "system/block-backend.h"
 #include "disk-front.h"
 
@@ -928,6 +929,95 @@ static void test_copies(void)
     }
 }
 
+/* ---- what the block layer really has ---- */
+
+/* A second disk, on a node of these options: written, read and compared. */
+static void real_node(Scene *s, QDict *options, bool compare)
+{
+    BlockDriverState *bs;
+    FrontBuf *buf[32];
+    FrontRing *ring;
+    XenPvDevice *dev;
+    Front *front;
+    unsigned i;
+
+    qdict_put_str(options, "node-name", "real");
+    bs = bdrv_open(NULL, NULL, options, BDRV_O_RDWR | BDRV_O_UNMAP,
+                   &error_abort);
+    dev = disk_host_plug(s->bus, "xen-disk", "drive=real,vdev=xvdb",
+                         &error_abort);
+    front = front_new(s->hv, dev->devid, &s->front->opts);
+    front_connect(front);
+    ring = &front->ring[0];
+    for (i = 0; i < ARRAY_SIZE(buf); i++) {
+        buf[i] = front_buf(front, 1 + i % 16);
+        front_buf_fill(buf[i], i);
+        front_put_buf(ring, i == 20 ? BLKIF_OP_WRITE_BARRIER : BLKIF_OP_WRITE,
+                      128 * i + i, buf[i]);
+    }
+    front_finish(ring);
+    g_assert_cmpint(front_do(ring, BLKIF_OP_FLUSH_DISKCACHE, 0, NULL), ==,
+                    OKAY);
+    for (i = 0; i < ARRAY_SIZE(buf); i++) {
+        g_assert_cmpint(ring->status[i], ==, OKAY);
+        front_buf_clear(buf[i]);
+        front_put_buf(ring, BLKIF_OP_READ, 128 * i + i, buf[i]);
+    }
+    front_finish(ring);
+    for (i = 0; i < ARRAY_SIZE(buf); i++) {
+        g_autofree FrontBuf *is = front_buf(front, buf[i]->nr);
+        unsigned page;
+
+        front_buf_fill(is, i);
+        for (page = 0; compare && page < is->nr; page++) {
+            g_assert_cmpmem(buf[i]->page[page], XENPV_PAGE_SIZE,
+                            is->page[page], XENPV_PAGE_SIZE);
+        }
+        g_free(buf[i]);
+    }
+    object_unparent(OBJECT(dev));
+    fixture_settle();
+    front_free(front);
+    disk_host_devices_gone();
+    bdrv_unref(bs);
+}
+
+static void test_real_nodes(void)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("xenpv-disk-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(ftruncate(fd, 4 * MiB), ==, 0);
+    close(fd);
+    FOR_EACH_PATH(data) {
+        QDict *options;
+        Scene s;
+
+        scene_begin(&s, &(SceneOpts) { .data = data });
+        options = qdict_new();
+        qdict_put_str(options, "driver", "file");
+        qdict_put_str(options, "filename", path);
+        real_node(&s, options, true);
+
+        /* What is not aligned is read, changed and written below us. */
+        options = qdict_new();
+        qdict_put_str(options, "driver", "blkdebug");
+        qdict_put_str(options, "image.driver", "file");
+        qdict_put_str(options, "image.filename", path);
+        qdict_put_str(options, "align", "4096");
+        real_node(&s, options, true);
+
+        options = qdict_new();
+        qdict_put_str(options, "driver", "null-co");
+        qdict_put_str(options, "size", "4194304");
+        qdict_put_str(options, "latency-ns", "100000");
+        real_node(&s, options, false);
+        scene_end(&s);
+    }
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     disk_host_main(&argc, &argv);
@@ -958,5 +1048,6 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/disk/cost/hold-off", test_hold_off);
     g_test_add_func("/xenpv/disk/cost/allocations", test_allocations);
     g_test_add_func("/xenpv/disk/cost/copies", test_copies);
+    g_test_add_func("/xenpv/disk/real-nodes", test_real_nodes);
     return g_test_run();
 }
