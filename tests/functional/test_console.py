@@ -224,8 +224,10 @@ def on_pty():
             tty.setraw(fd)
             seen = b''
             sent = False
+            tty_node = (name.encode() + b'\r' if SETUP.machine == 'xenpv'
+                        else b'INIT')
             deadline = time.monotonic() + BOOT
-            while b'status 11 INIT' not in seen:
+            while tty_node not in seen.partition(b'status 11 ')[2]:
                 left = deadline - time.monotonic()
                 check(left > 0, f'no answer on the pty: {seen[-300:]!r}')
                 if not select.select([fd], [], [], left)[0]:
@@ -235,11 +237,6 @@ def on_pty():
                     os.write(fd, b'echo status $((5 + 6)) INIT; '
                                  b'xpv xs read console/tty\n')
                     sent = True
-            if SETUP.machine == 'xenpv':
-                time.sleep(2)
-                seen += os.read(fd, 65536)
-                check(name.encode() in seen.partition(b'status 11')[2],
-                      f'console/tty: {seen[-200:]!r}')
             os.write(fd, b'exit\n')
             guest.ends(0)
         finally:
