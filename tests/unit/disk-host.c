@@ -247,6 +247,7 @@ void test_drive_free(TestDrive *drive)
     g_assert_cmpuint(drive->in_flight, ==, 0);
     g_assert_cmpint(drive->bs->refcnt, ==, 1);
     test_drive_release(drive);
+    timer_free(drive->soon);
     bdrv_unref(drive->bs);
     if (drive->log) {
         g_string_free(drive->log, true);
@@ -297,6 +298,21 @@ void test_drive_release(TestDrive *drive)
         more = release_one(drive);
     }
     defer_call_end();
+}
+
+static void release_timer(void *opaque)
+{
+    test_drive_release(opaque);
+}
+
+void test_drive_release_soon(TestDrive *drive)
+{
+    if (!drive->soon) {
+        drive->soon = aio_timer_new(qemu_get_aio_context(),
+                                    QEMU_CLOCK_REALTIME, SCALE_MS,
+                                    release_timer, drive);
+    }
+    timer_mod(drive->soon, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + 3);
 }
 
 void test_drive_fail(TestDrive *drive, TestOp op, int err, unsigned times)

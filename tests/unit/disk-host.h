@@ -64,6 +64,7 @@ typedef struct TestDrive {
     unsigned fail_left[TEST_NR_OPS];
     unsigned in_flight;
     TestWaiter *waiters;
+    QEMUTimer *soon;
 } TestDrive;
 
 /**
@@ -80,6 +81,8 @@ void test_drive_free(TestDrive *drive);
 void test_drive_hold(TestDrive *drive);
 /** test_drive_release: ... and now all of it does, in one go */
 void test_drive_release(TestDrive *drive);
+/** test_drive_release_soon: ... in a moment, from the event loop */
+void test_drive_release_soon(TestDrive *drive);
 /** test_drive_release_one: the one that has waited longest */
 void test_drive_release_one(TestDrive *drive);
 /** test_drive_fail: the next @times operations of this kind fail */

@@ -75,7 +75,7 @@ static void begin_in_flight(Scene *s, FrontBuf *buf)
     FrontRing *ring = &s->front->ring[0];
     unsigned i;
 
-    s->drive->delay_ns = 3 * SCALE_MS;
+    test_drive_hold(s->drive);
     for (i = 0; i < 10; i++) {
         front_put_buf(ring, i % 2 ? BLKIF_OP_READ : BLKIF_OP_WRITE, 8 * i,
                       buf);
@@ -83,6 +83,7 @@ static void begin_in_flight(Scene *s, FrontBuf *buf)
     front_push(ring);
     main_loop_wait(true);
     g_assert_cmpuint(s->drive->in_flight, ==, 10);
+    test_drive_release_soon(s->drive);
 }
 
 static void check_in_flight(Scene *s)
@@ -100,13 +101,14 @@ static void begin_barrier(Scene *s, FrontBuf *buf)
 {
     FrontRing *ring = &s->front->ring[0];
 
-    s->drive->delay_ns = 3 * SCALE_MS;
+    test_drive_hold(s->drive);
     front_put_buf(ring, BLKIF_OP_WRITE, 8, buf);
     front_put_buf(ring, BLKIF_OP_WRITE_BARRIER, 16, buf);
     front_put_buf(ring, BLKIF_OP_WRITE, 24, buf);
     front_push(ring);
     main_loop_wait(true);
     g_assert_cmpuint(s->drive->in_flight, ==, 1);
+    test_drive_release_soon(s->drive);
 }
 
 static void check_barrier(Scene *s)
@@ -192,12 +194,13 @@ static void begin_failing(Scene *s, FrontBuf *buf)
 {
     FrontRing *ring = &s->front->ring[0];
 
-    s->drive->delay_ns = 3 * SCALE_MS;
+    test_drive_hold(s->drive);
     test_drive_fail(s->drive, TEST_WRITE, ENOSPC, 1);
     front_put_buf(ring, BLKIF_OP_WRITE, 8, buf);
     front_push(ring);
     main_loop_wait(true);
     g_assert_cmpuint(s->drive->in_flight, ==, 1);
+    test_drive_release_soon(s->drive);
 }
 
 static void check_failing(Scene *s)
@@ -212,12 +215,13 @@ static void begin_deferred(Scene *s, FrontBuf *buf)
     FrontRing *ring = &s->front->ring[0];
     unsigned i;
 
-    s->drive->delay_ns = 3 * SCALE_MS;
+    test_drive_hold(s->drive);
     for (i = 0; i < 20; i++) {
         front_put_buf(ring, BLKIF_OP_WRITE, 0, buf);
     }
     front_push(ring);
     main_loop_wait(true);
+    test_drive_release_soon(s->drive);
 }
 
 static void check_deferred(Scene *s)
@@ -238,7 +242,7 @@ static void begin_wipe(Scene *s, FrontBuf *buf)
 {
     FrontRing *ring = &s->front->ring[0];
 
-    s->drive->delay_ns = 3 * SCALE_MS;
+    s->drive->delay_ns = 20 * SCALE_MS;
     front_put_discard(ring, 0, 8192, BLKIF_DISCARD_SECURE);
     front_push(ring);
     main_loop_wait(true);
@@ -402,11 +406,12 @@ static void test_end_while_drained(void)
         ring = &s.front->ring[0];
         buf = front_buf(s.front, 1);
         front_do(ring, BLKIF_OP_WRITE, 0, buf);
-        s.drive->delay_ns = 3 * SCALE_MS;
+        test_drive_hold(s.drive);
         front_put_buf(ring, ops[i / 2], 8, buf);
         front_push(ring);
         main_loop_wait(true);
         g_assert_cmpuint(s.drive->in_flight, ==, 1);
+        test_drive_release_soon(s.drive);
         if (early) {
             aio_bh_schedule_oneshot(qemu_get_aio_context(), unparent_bh, &s);
         }
@@ -435,11 +440,12 @@ static void test_drain_all_steps(void)
     buf = front_buf(s.front, 1);
     front_do(ring, BLKIF_OP_WRITE, 0, buf);
     g_free(test_drive_log(s.drive));
-    s.drive->delay_ns = 3 * SCALE_MS;
+    test_drive_hold(s.drive);
     front_put_buf(ring, BLKIF_OP_WRITE_BARRIER, 8, buf);
     front_put_buf(ring, BLKIF_OP_WRITE_BARRIER, 16, buf);
     front_push(ring);
     main_loop_wait(true);
+    test_drive_release_soon(s.drive);
     bdrv_drained_begin(s.drive->bs);
     g_assert_cmpuint(s.drive->in_flight, ==, 0);
     assert_log(s.drive, "F f W8+8 w8+8 F f ");
