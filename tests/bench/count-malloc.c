@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * The counts are two 64-bit words in the file named by COUNT_MALLOC, mapped,
- * so that another process can look at any time: calls that allocate, and calls
- * that free.  Called from any thread, and by the dynamic linker before any
- * constructor has run: until the file is there, into words of our own.
+ * The file named by COUNT_MALLOC is an array of pairs of 64-bit words, the id
+ * of a thread and how often it has allocated, mapped so that another process
+ * can look at any time.  The last pair is for all threads that come too late
+ * to have one of their own.  Before the file is there, nothing is counted.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,10 +20,17 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t nmemb, size_t size);
 extern void *__libc_realloc(void *ptr, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
-extern void __libc_free(void *ptr);
 
-static uint64_t own[2];
-static uint64_t *counts = own;
+#define NR_SLOTS 256
+
+struct slot {
+    uint64_t thread;
+    uint64_t count;
+};
+
+static struct slot *slots;
+static int nr_used;
+static __thread struct slot *mine;
 
 static __attribute__((constructor)) void count_start(void)
 {
@@ -31,48 +38,57 @@ static __attribute__((constructor)) void count_start(void)
     int fd = path ? open(path, O_RDWR) : -1;
 
     if (fd >= 0) {
-        void *map = mmap(NULL, sizeof(own), PROT_READ | PROT_WRITE,
-                         MAP_SHARED, fd, 0);
+        void *map = mmap(NULL, NR_SLOTS * sizeof(struct slot),
+                         PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
         if (map != MAP_FAILED) {
-            counts = map;
+            slots = map;
         }
         close(fd);
     }
 }
 
-static void count(int which)
+static void count(void)
 {
-    __atomic_fetch_add(&counts[which], 1, __ATOMIC_RELAXED);
+    if (!slots) {
+        return;
+    }
+    if (!mine) {
+        int next = __atomic_fetch_add(&nr_used, 1, __ATOMIC_RELAXED);
+
+        mine = &slots[next < NR_SLOTS ? next : NR_SLOTS - 1];
+        mine->thread = gettid();
+    }
+    __atomic_fetch_add(&mine->count, 1, __ATOMIC_RELAXED);
 }
 
 void *malloc(size_t size)
 {
-    count(0);
+    count();
     return __libc_malloc(size);
 }
 
 void *calloc(size_t nmemb, size_t size)
 {
-    count(0);
+    count();
     return __libc_calloc(nmemb, size);
 }
 
 void *realloc(void *ptr, size_t size)
 {
-    count(0);
+    count();
     return __libc_realloc(ptr, size);
 }
 
 void *memalign(size_t align, size_t size)
 {
-    count(0);
+    count();
     return __libc_memalign(align, size);
 }
 
 void *aligned_alloc(size_t align, size_t size)
 {
-    count(0);
+    count();
     return __libc_memalign(align, size);
 }
 
@@ -80,19 +96,11 @@ int posix_memalign(void **ptr, size_t align, size_t size)
 {
     void *got;
 
-    count(0);
+    count();
     got = __libc_memalign(align, size);
     if (!got) {
         return 12;      /* ENOMEM; errno is not to be touched */
     }
     *ptr = got;
     return 0;
-}
-
-void free(void *ptr)
-{
-    if (ptr) {
-        count(1);
-    }
-    __libc_free(ptr);
 }
