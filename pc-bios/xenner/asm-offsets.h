@@ -33,11 +33,16 @@
 #define R_RFLAGS            152
 #define R_SIZE              176
 
-/* The entry stubs, in the page of the TSS */
+/*
+ * The entry stubs, in the page of the TSS.  Their data is far from it, behind
+ * struct vcpu: under TCG a write to a page with code in it is a slow one, and
+ * each SYSCALL makes one.
+ */
 #define STUB_OFF            0x100   /* SYSCALL from 64-bit code */
 #define STUB32_OFF          0x140   /* SYSCALL from 32-bit code */
 #define STUB_SYSENTER_OFF   0x180
-#define STUB_DATA_OFF       0x200   /* user rsp, vcpu, three entry points */
+#define STUB_DATA_SIZE      0x40    /* user rsp, vcpu, three entry points */
+#define STUB_DATA_OFF       (VCPU_OFF + VCPU_SIZE - STUB_DATA_SIZE - 0x3000)
 #define STUB_DATA_RSP       (STUB_DATA_OFF + 0)
 #define STUB_DATA_VCPU      (STUB_DATA_OFF + 8)
 #define STUB_DATA_ENTRY     (STUB_DATA_OFF + 16)

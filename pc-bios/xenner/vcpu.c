@@ -20,6 +20,7 @@ CHECK(sizeof(struct vcpu) <= VCPU_SIZE);
 CHECK(VCPU_OFF == XENPV_PERCPU_OFF_VCPU);
 CHECK(SEL_MONITOR_CS == XENPV_MONITOR_CS);
 CHECK(VCPU_OFF + VCPU_SIZE == XENPV_PERCPU_SIZE);
+CHECK(sizeof(struct vcpu) <= VCPU_SIZE - STUB_DATA_SIZE);
 CHECK(offsetof(struct regs, r11) == R_R11);
 CHECK(offsetof(struct regs, rax) == R_RAX);
 CHECK(offsetof(struct regs, rcx) == R_RCX);
