@@ -10,6 +10,7 @@
 #                   each (needs clang)
 #   make bench      measure against -M pc
 #   make lint       style, includes, headers, the list of hooks, the scripts
+#   make tidy       clang-tidy and clang's static analyzer
 #   make deps       install what all this needs (apt, as root or with sudo)
 #   make clean      remove what was built; distclean: and what was fetched
 #
@@ -28,7 +29,7 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check check-xenhost fuzz bench lint clean distclean help
+.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy clean distclean help
 
 all: build
 
@@ -96,6 +97,11 @@ lint:
 	@$(MAKE) --no-print-directory -s $(BUILD)/build.ninja
 	@scripts/lint
 
+tidy:
+	@scripts/install-deps build lint
+	@$(MAKE) --no-print-directory -s build
+	@scripts/tidy
+
 clean:
 	rm -rf $(BUILD)
 
@@ -103,4 +109,4 @@ distclean: clean
 	rm -rf qemu .work
 
 help:
-	@sed -n '3,18s/^# \{0,3\}//p' Makefile
+	@sed -n '3,19s/^# \{0,3\}//p' Makefile
