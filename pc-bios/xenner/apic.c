@@ -24,6 +24,7 @@
 #define APIC_MASKED     0x10000
 #define APIC_NMI        0x00400
 #define APIC_ENABLE     0x00100
+#define APIC_TO_SELF    0x40000
 #define APIC_DIVIDE_1   0x0000b
 
 static void apic_write(unsigned reg, uint32_t v)
@@ -55,8 +56,15 @@ void apic_timer(uint32_t ns)
     apic_write(APIC_TMICT, ns);
 }
 
-void apic_ipi(uint32_t apic_id, uint8_t vector)
+/* No NMI may use the registers in between: see apic_self_ipi() */
+void apic_ipi(const struct vcpu *to, uint8_t vector)
 {
-    apic_write(APIC_ICR_HIGH, apic_id << 24);
+    apic_write(APIC_ICR_HIGH, SHARED->apic_id[to->id] << 24);
     apic_write(APIC_ICR_LOW, vector);
+}
+
+/* Names no destination, so that it may come between the two lines above */
+void apic_self_ipi(uint8_t vector)
+{
+    apic_write(APIC_ICR_LOW, APIC_TO_SELF | vector);
 }

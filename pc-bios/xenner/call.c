@@ -93,6 +93,7 @@ end(const char *who, const char *why, const struct regs *regs)
     }
     m->len = pos;
     call_qemu(XENPV_CALL_PANIC, 0, NULL);
+    sleep_begin(current());     /* the other vCPUs shall not wait for it */
     for (;;) {
         __asm__ volatile("cli; hlt");
     }

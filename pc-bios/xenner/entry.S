@@ -479,6 +479,17 @@ load_user_gs:
     jmp     40b
     EXTABLE 39b, 41b
 
+/* void load_data_segments(ds, es, fs): what cannot be loaded is left null */
+    .globl  load_data_segments
+load_data_segments:
+42: mov     %edi, %ds
+43: mov     %esi, %es
+44: mov     %edx, %fs
+45: ret
+    EXTABLE 42b, 43b
+    EXTABLE 43b, 44b
+    EXTABLE 44b, 45b
+
 efault:
     mov     $-14, %eax
     ret

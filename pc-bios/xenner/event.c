@@ -26,29 +26,63 @@ static bool test(const unsigned long *map, unsigned bit)
 static void tell(uint32_t port)
 {
     struct vcpu *v = vcpus[PORTS[port].vcpu % XENPV_MAX_VCPUS];
+    struct vcpu_info *info;
 
-    if (!v || test_and_set(&v->info->evtchn_pending_sel, port / 64)) {
+    if (!v) {
         return;
     }
-    __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
-    if (v != current()) {
-        apic_ipi(SHARED->apic_id[v->id], XENPV_VECTOR_EVENT);
+    info = __atomic_load_n(&v->info, __ATOMIC_SEQ_CST);
+    if (test_and_set(&info->evtchn_pending_sel, port / 64)) {
+        return;
+    }
+    /* It was set: whoever did has told, or is about to */
+    if (!__atomic_exchange_n(&info->evtchn_upcall_pending, 1,
+                             __ATOMIC_SEQ_CST) && v != current()) {
+        apic_ipi(v, XENPV_VECTOR_EVENT);
+    }
+}
+
+/*
+ * A vCPU in SCHEDOP_poll may wait for any port, masked or another's.  It has
+ * put itself into the mask before it looked at the pending bit.
+ */
+static void tell_pollers(uint32_t port)
+{
+    uint64_t mask = __atomic_load_n(&SHARED->poll_mask, __ATOMIC_SEQ_CST);
+    unsigned i;
+
+    for (i = 0; mask && i < SHARED->nr_vcpus; i++, mask >>= 1) {
+        struct vcpu *v = vcpus[i];
+        uint32_t only;
+
+        if (!(mask & 1) || v == current()) {
+            continue;
+        }
+        only = __atomic_load_n(&v->poll_port, __ATOMIC_SEQ_CST);
+        if (!only || only == port) {
+            apic_ipi(v, XENPV_VECTOR_EVENT);
+        }
     }
 }
 
 void set_port_pending(uint32_t port)
 {
-    if (!test_and_set(SHARED_INFO->evtchn_pending, port) &&
-        !test(SHARED_INFO->evtchn_mask, port)) {
+    if (test_and_set(SHARED_INFO->evtchn_pending, port)) {
+        return;
+    }
+    if (!test(SHARED_INFO->evtchn_mask, port)) {
         tell(port);
     }
+    tell_pollers(port);
 }
 
 void raise_virq(struct vcpu *v, unsigned virq)
 {
     uint32_t port = v->virq_port[virq];
 
-    if (port && PORTS[port].type == XENPV_PORT_VIRQ) {
+    /* It may have been closed since, and opened again as something else */
+    if (port && PORTS[port].type == XENPV_PORT_VIRQ &&
+        PORTS[port].virq == virq) {
         set_port_pending(port);
     }
 }
@@ -67,6 +101,15 @@ void take_kick(struct vcpu *v)
     }
     if (__atomic_exchange_n(&k->resync, 0, __ATOMIC_SEQ_CST)) {
         time_resync(v, true);
+    }
+}
+
+/* What @to has to look at before it goes back to the guest */
+void give_work(struct vcpu *to, uint8_t work)
+{
+    __atomic_fetch_or(&to->work, work, __ATOMIC_SEQ_CST);
+    if (to != current()) {
+        apic_ipi(to, XENPV_VECTOR_EVENT);
     }
 }
 

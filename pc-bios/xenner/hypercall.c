@@ -204,17 +204,21 @@ static long hc_get_debugreg(struct vcpu *v, uint64_t n)
     return v->debugreg[n];
 }
 
+/* Of the guest as a whole; it sets them before it has a second vCPU */
+uint64_t vm_assist;
+
 static long hc_vm_assist(struct vcpu *v, uint64_t cmd, uint64_t type)
 {
+    (void)v;
     if (type != VMASST_TYPE_writable_pagetables &&
         type != VMASST_TYPE_architectural_iopl &&
         type != VMASST_TYPE_runstate_update_flag) {
         return -XEN_EINVAL;
     }
     if (cmd == VMASST_CMD_enable) {
-        v->vm_assist |= 1ull << type;
+        vm_assist |= 1ull << type;
     } else if (cmd == VMASST_CMD_disable) {
-        v->vm_assist &= ~(1ull << type);
+        vm_assist &= ~(1ull << type);
     } else {
         return -XEN_ENOSYS;
     }

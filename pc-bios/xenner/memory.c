@@ -5,8 +5,10 @@
  */
 #include "monitor.h"
 
+static spinlock free_lock;      /* for the three below */
 static uint64_t nr_free;        /* frames the guest has given back */
 static uint64_t free_cursor;    /* where to look for the next one */
+/* and XENPV_FRAME_FREE in the table of types */
 
 struct e820_entry {
     uint64_t address;
@@ -43,7 +45,7 @@ static long machphys_mapping(uint64_t arg)
     return copy_to_guest(arg, &m, sizeof(m));
 }
 
-static bool take_free_frame(uint64_t *mfn)
+static bool find_free_frame(uint64_t *mfn)
 {
     uint64_t n;
 
@@ -55,7 +57,6 @@ static bool take_free_frame(uint64_t *mfn)
             *mfn = free_cursor++;
             frame_types()[*mfn] = 0;
             nr_free--;
-            memset(direct(*mfn << PAGE_SHIFT), 0, PAGE_SIZE);
             return true;
         }
         free_cursor++;
@@ -63,44 +64,75 @@ static bool take_free_frame(uint64_t *mfn)
     return false;
 }
 
-static void flush_discards(struct xenpv_mailbox *m)
+static bool take_free_frame(uint64_t *mfn)
 {
-    if (m->len) {
-        call_qemu(XENPV_CALL_DISCARD, 0, NULL);
+    bool found;
+
+    spin_lock(&free_lock);
+    found = find_free_frame(mfn);
+    spin_unlock(&free_lock);
+    if (found) {
+        memset(direct(*mfn << PAGE_SHIFT), 0, PAGE_SIZE);
     }
+    return found;
+}
+
+/*
+ * No vCPU may have the frames in its cache of translations, and QEMU must be
+ * done with them, before another vCPU can be given one.
+ */
+static void flush_discards(struct vcpu *v, struct xenpv_mailbox *m)
+{
+    uint32_t len = m->len, i;
+    uint64_t mfn;
+
+    if (!len) {
+        return;
+    }
+    flush_vcpus(v, ALL_VCPUS);
+    call_qemu(XENPV_CALL_DISCARD, 0, NULL);
+    spin_lock(&free_lock);
+    for (i = 0; i < len; i += sizeof(mfn)) {
+        memcpy(&mfn, m->data + i, sizeof(mfn));
+        frame_types()[mfn] = XENPV_FRAME_FREE;
+        nr_free++;
+    }
+    spin_unlock(&free_lock);
     m->len = 0;
 }
 
-static bool give_back(uint64_t mfn)
+static bool give_back(struct vcpu *v, uint64_t mfn)
 {
     struct xenpv_mailbox *m = mailbox();
 
-    if (!mfn_is_ram(mfn) || (frame_types()[mfn] & XENPV_FRAME_FREE)) {
+    uint8_t gone = XENPV_FRAME_FREE | XENPV_FRAME_GOING;
+
+    if (!mfn_is_ram(mfn) ||
+        (__atomic_fetch_or(&frame_types()[mfn], XENPV_FRAME_GOING,
+                           __ATOMIC_SEQ_CST) & gone)) {
         return false;
     }
-    m2p()[mfn] = ~0ull;
-    frame_types()[mfn] = XENPV_FRAME_FREE;
-    nr_free++;
+    WRITE_ONCE(m2p()[mfn], ~0ull);
     memcpy(m->data + m->len, &mfn, sizeof(mfn));
     m->len += sizeof(mfn);
     if (m->len == sizeof(m->data) / sizeof(mfn) * sizeof(mfn)) {
-        flush_discards(m);
+        flush_discards(v, m);
     }
     return true;
 }
 
 /* Extents of one page, as every guest uses them; returns how many were done */
-static long decrease(const struct xen_memory_reservation *r)
+static long decrease(struct vcpu *v, const struct xen_memory_reservation *r)
 {
     uint64_t list = (uintptr_t)r->extent_start.p, i, mfn;
 
     mailbox()->len = 0;
     for (i = 0; i < r->nr_extents; i++) {
-        if (copy_from_guest(&mfn, list + i * 8, 8) || !give_back(mfn)) {
+        if (copy_from_guest(&mfn, list + i * 8, 8) || !give_back(v, mfn)) {
             break;
         }
     }
-    flush_discards(mailbox());
+    flush_discards(v, mailbox());
     return i;
 }
 
@@ -123,7 +155,7 @@ static long populate(const struct xen_memory_reservation *r, bool by_pfn)
     return i;
 }
 
-static long reservation(uint64_t cmd, uint64_t arg)
+static long reservation(struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
     struct xen_memory_reservation r;
 
@@ -135,7 +167,7 @@ static long reservation(uint64_t cmd, uint64_t arg)
     }
     switch (cmd) {
     case XENMEM_decrease_reservation:
-        return decrease(&r);
+        return decrease(v, &r);
     case XENMEM_populate_physmap:
         return populate(&r, true);
     default:
@@ -145,12 +177,11 @@ static long reservation(uint64_t cmd, uint64_t arg)
 
 long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
-    (void)v;
     switch (cmd) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap:
-        return reservation(cmd, arg);
+        return reservation(v, cmd, arg);
     case XENMEM_maximum_ram_page:
         return SHARED->max_mfn - 1;
     case XENMEM_current_reservation:

@@ -13,6 +13,9 @@
  * write makes the mapping writable: one fault for each table, then none.  To
  * tell these faults from the guest's own there is one byte of type for each
  * frame.
+ *
+ * Other vCPUs, and the processor's own walks, look at tables and types while
+ * they change: every change is one atomic operation on one entry or byte.
  */
 #include "monitor.h"
 
@@ -57,47 +60,47 @@ static unsigned va_index(uint64_t va, unsigned level)
 }
 
 /*
- * The entry that maps @va and its level, 1 to 3; NULL if there is none.
- * @rights is the AND of all entries on the way.
+ * The entry that maps an address: where it is, what was in it, its level, 1
+ * to 3, and the AND of those above it
  */
-static uint64_t *walk(struct vcpu *v, uint64_t va, unsigned *level,
-                      uint64_t *rights)
+struct walk {
+    uint64_t *p;
+    uint64_t entry;
+    uint64_t above;
+    unsigned level;
+};
+
+static bool walk(struct vcpu *v, uint64_t va, struct walk *w)
 {
     uint64_t entry = v->kernel_cr3 | PTE_P;
-    unsigned n;
 
-    *rights = ~0ull;
-    for (n = 4; n >= 1; n--) {
-        uint64_t *p = &table(entry)[va_index(va, n)];
-
-        entry = READ_ONCE(*p);
-        *rights &= entry;
-        if (n == 1 || (n < 4 && (entry & PTE_P) && (entry & PTE_PS))) {
-            *level = n;
-            return p;
+    w->above = ~0ull;
+    for (w->level = 4; w->level >= 1; w->level--) {
+        w->p = &table(entry)[va_index(va, w->level)];
+        w->entry = entry = READ_ONCE(*w->p);
+        if (w->level == 1 ||
+            (w->level < 4 && (entry & PTE_P) && (entry & PTE_PS))) {
+            return true;
         }
         if (!is_table(entry)) {
-            return NULL;
+            return false;
         }
+        w->above &= entry;
     }
-    return NULL;
+    return false;
 }
 
 bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr)
 {
-    uint64_t rights, mask;
-    unsigned level;
-    uint64_t *p;
+    struct walk w;
+    uint64_t mask;
 
-    if (!guest_range_ok(va, 1)) {
+    if (!guest_range_ok(va, 1) || !walk(v, va, &w) ||
+        !(w.entry & PTE_P) || !mfn_is_ram(entry_mfn(w.entry))) {
         return false;
     }
-    p = walk(v, va, &level, &rights);
-    if (!p || !(*p & PTE_P) || !mfn_is_ram(entry_mfn(*p))) {
-        return false;
-    }
-    mask = (PAGE_SIZE << (9 * (level - 1))) - 1;
-    *maddr = (*p & PTE_ADDR & ~mask) | (va & mask);
+    mask = (PAGE_SIZE << (9 * (w.level - 1))) - 1;
+    *maddr = (w.entry & PTE_ADDR & ~mask) | (va & mask);
     return true;
 }
 
@@ -107,9 +110,7 @@ bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr)
  */
 bool fixup_write_fault(struct vcpu *v, uint64_t address)
 {
-    uint64_t rights;
-    unsigned level;
-    uint64_t *p;
+    struct walk w;
 
     if (address < HYPERVISOR_VIRT_END &&
         (address >= XENPV_M2P_VA ||
@@ -117,21 +118,27 @@ bool fixup_write_fault(struct vcpu *v, uint64_t address)
         /* Linux keeps its tables in its own half; below is copy-on-write */
         return false;
     }
-    p = walk(v, address, &level, &rights);
-    if (!p || level != 1 || !(rights & PTE_P) || !mfn_is_ram(entry_mfn(*p))) {
+    if (!walk(v, address, &w) || w.level != 1 ||
+        !(w.above & w.entry & PTE_P) || !mfn_is_ram(entry_mfn(w.entry))) {
         return false;
     }
-    if (rights & PTE_RW) {
-        invlpg(address);        /* was changed under the processor's feet */
+    if (w.above & w.entry & PTE_RW) {
+        invlpg(address);        /* another vCPU was first, or the guest */
         return true;
     }
-    if (!(frame_types()[entry_mfn(*p)] &
+    if (!(w.above & PTE_RW) ||
+        !(READ_ONCE(frame_types()[entry_mfn(w.entry)]) &
           (XENPV_FRAME_L1 | XENPV_FRAME_L2 | XENPV_FRAME_L3))) {
         return false;
     }
-    __atomic_or_fetch(p, PTE_RW, __ATOMIC_SEQ_CST);
+    /*
+     * Only if the entry still names that frame: another vCPU may map one here
+     * that is to stay read-only.  If not, the guest's next try will tell.
+     */
+    __atomic_compare_exchange_n(w.p, &w.entry, w.entry | PTE_RW, false,
+                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     invlpg(address);
-    return (rights | *p) & PTE_RW;
+    return true;
 }
 
 /*
@@ -173,25 +180,40 @@ bool fixup_user_fault(struct vcpu *v, uint64_t address)
 
 /* ---- types and the top level ---- */
 
+static void set_type(uint64_t mfn, uint8_t bits)
+{
+    __atomic_fetch_or(&frame_types()[mfn], bits, __ATOMIC_SEQ_CST);
+}
+
+static void clear_type(uint64_t mfn, uint8_t bits)
+{
+    /* Most often there is nothing to clear */
+    if (READ_ONCE(frame_types()[mfn]) & bits) {
+        __atomic_fetch_and(&frame_types()[mfn], ~bits, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* The bit is set last: who finds it takes all below for marked */
 static void mark_below(uint64_t entry, unsigned level)
 {
-    uint8_t *type = &frame_types()[entry_mfn(entry)];
     uint8_t bit = 1u << (level - 1);
     unsigned i;
 
-    if (*type & bit) {
-        return;                 /* and all below it already */
+    if (READ_ONCE(frame_types()[entry_mfn(entry)]) & bit) {
+        return;
     }
-    *type |= bit;
     if (level > 1) {
         uint64_t *t = table(entry);
 
         for (i = 0; i < 512; i++) {
-            if (is_table(t[i])) {
-                mark_below(t[i], level - 1);
+            uint64_t e = READ_ONCE(t[i]);
+
+            if (is_table(e)) {
+                mark_below(e, level - 1);
             }
         }
     }
+    set_type(entry_mfn(entry), bit);
 }
 
 static void prepare_top_level(uint64_t mfn)
@@ -201,12 +223,12 @@ static void prepare_top_level(uint64_t mfn)
     unsigned i;
 
     for (i = XENPV_HOLE_FIRST_SLOT; i <= XENPV_HOLE_LAST_SLOT; i++) {
-        l4[i] = hole[i];
+        WRITE_ONCE(l4[i], hole[i]);
     }
     if (one_cr3()) {
         for (; i < 512; i++) {
-            if (l4[i] & PTE_US) {
-                l4[i] &= ~PTE_US;
+            if (READ_ONCE(l4[i]) & PTE_US) {
+                __atomic_fetch_and(&l4[i], ~PTE_US, __ATOMIC_SEQ_CST);
             }
         }
     }
@@ -223,10 +245,12 @@ static void pin(uint64_t mfn, unsigned level)
         return;
     }
     prepare_top_level(mfn);
-    frame_types()[mfn] |= XENPV_FRAME_L4;
+    set_type(mfn, XENPV_FRAME_L4);
     for (i = 0; i < 512; i++) {
-        if (is_table(l4[i])) {
-            mark_below(l4[i], 3);
+        uint64_t e = READ_ONCE(l4[i]);
+
+        if (is_table(e)) {
+            mark_below(e, 3);
         }
     }
 }
@@ -249,7 +273,7 @@ long load_kernel_cr3(struct vcpu *v, uint64_t mfn)
     return 0;
 }
 
-static long load_user_cr3(struct vcpu *v, uint64_t mfn)
+long load_user_cr3(struct vcpu *v, uint64_t mfn)
 {
     if (mfn && !mfn_is_ram(mfn)) {
         return -XEN_EINVAL;
@@ -259,7 +283,9 @@ static long load_user_cr3(struct vcpu *v, uint64_t mfn)
         if (mfn != v->kernel_cr3 >> PAGE_SHIFT) {
             uint64_t *l4 = direct(mfn << PAGE_SHIFT);
 
-            l4[XENPV_HOLE_FIRST_SLOT] &= ~PTE_US;   /* M2P: the kernel's */
+            /* The machine-to-phys table is the kernel's */
+            __atomic_fetch_and(&l4[XENPV_HOLE_FIRST_SLOT], ~PTE_US,
+                               __ATOMIC_SEQ_CST);
         }
     }
     v->user_cr3 = mfn << PAGE_SHIFT;
@@ -283,7 +309,7 @@ static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
     if (!mfn_is_ram(mfn) || ((val & PTE_P) && !target_ok(val))) {
         return -XEN_EINVAL;
     }
-    type = frame_types()[mfn];
+    type = READ_ONCE(frame_types()[mfn]);
     if (type & XENPV_FRAME_L4) {
         unsigned slot = (maddr & ~PAGE_MASK) >> 3;
 
@@ -373,29 +399,49 @@ long hc_mmu_update(struct vcpu *v, struct regs *regs, uint64_t reqs,
     return ret;
 }
 
-/* One vCPU: every flush is a local one, whoever it is meant for */
-static void flush_all(void)
+/* A bitmap of the guest's: as many bytes of it as there are vCPUs */
+static long read_vcpumask(uint64_t va, uint64_t *mask)
 {
-    write_cr3(read_cr3());
+    *mask = 0;
+    return copy_from_guest(mask, va, (SHARED->nr_vcpus + 7) / 8);
+}
+
+/* UVMF_*: what to flush in the lowest bits, whose in the others */
+static long flush_after_update(struct vcpu *v, uint64_t va, uint64_t flags)
+{
+    uint64_t whose = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
+    uint64_t mask = 1ull << v->id;
+
+    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE) {
+        return 0;
+    }
+    if (whose == UVMF_ALL) {
+        mask = ALL_VCPUS;
+    } else if (whose != UVMF_LOCAL && read_vcpumask(whose, &mask)) {
+        return -XEN_EFAULT;
+    }
+    switch (flags & UVMF_FLUSHTYPE_MASK) {
+    case UVMF_TLB_FLUSH:
+        flush_vcpus(v, mask);
+        return 0;
+    case UVMF_INVLPG:
+        flush_page_vcpus(v, mask, va);
+        return 0;
+    default:
+        return -XEN_EINVAL;
+    }
 }
 
 long hc_update_va_mapping(struct vcpu *v, struct regs *regs, uint64_t va,
                           uint64_t pte, uint64_t flags)
 {
-    uint64_t rights, maddr;
-    unsigned level;
-    uint64_t *p;
+    struct walk w;
     long ret;
 
-    if (!guest_range_ok(va, 1)) {
+    if (!guest_range_ok(va, 1) || !walk(v, va, &w) || w.level != 1) {
         return -XEN_EINVAL;
     }
-    p = walk(v, va, &level, &rights);
-    if (!p || level != 1) {
-        return -XEN_EINVAL;
-    }
-    maddr = (uintptr_t)p - XENPV_DIRECT_VA;
-    ret = store_entry(maddr, pte, false);
+    ret = store_entry((uintptr_t)w.p - XENPV_DIRECT_VA, pte, false);
     if (ret) {
         log_qemu(XENPV_LOG_MMU, va, pte, regs->rip);
         return ret;
@@ -403,19 +449,9 @@ long hc_update_va_mapping(struct vcpu *v, struct regs *regs, uint64_t va,
     if (va >= HYPERVISOR_VIRT_END && (pte & (PTE_P | PTE_RW)) ==
         (PTE_P | PTE_RW) && mfn_is_ram(entry_mfn(pte))) {
         /* The guest says that this is not a page table, or no longer */
-        frame_types()[entry_mfn(pte)] &= ~(FRAME_TABLE & ~XENPV_FRAME_L4);
+        clear_type(entry_mfn(pte), FRAME_TABLE & ~XENPV_FRAME_L4);
     }
-    switch (flags & UVMF_FLUSHTYPE_MASK) {
-    case UVMF_TLB_FLUSH:
-        flush_all();
-        break;
-    case UVMF_INVLPG:
-        invlpg(va);
-        break;
-    default:
-        break;
-    }
-    return 0;
+    return flush_after_update(v, va, flags);
 }
 
 static long clear_or_copy(const struct mmuext_op *op)
@@ -431,6 +467,28 @@ static long clear_or_copy(const struct mmuext_op *op)
                PAGE_SIZE);
     } else {
         memset(direct(dst << PAGE_SHIFT), 0, PAGE_SIZE);
+    }
+    return 0;
+}
+
+static long flush_op(struct vcpu *v, const struct mmuext_op *op)
+{
+    uint64_t mask = 1ull << v->id;
+    bool page = op->cmd == MMUEXT_INVLPG_LOCAL ||
+                op->cmd == MMUEXT_INVLPG_MULTI || op->cmd == MMUEXT_INVLPG_ALL;
+
+    if (op->cmd == MMUEXT_TLB_FLUSH_ALL || op->cmd == MMUEXT_INVLPG_ALL) {
+        mask = ALL_VCPUS;
+    } else if (op->cmd == MMUEXT_TLB_FLUSH_MULTI ||
+               op->cmd == MMUEXT_INVLPG_MULTI) {
+        if (read_vcpumask((uintptr_t)op->arg2.vcpumask.p, &mask)) {
+            return -XEN_EFAULT;
+        }
+    }
+    if (page) {
+        flush_page_vcpus(v, mask, op->arg1.linear_addr);
+    } else {
+        flush_vcpus(v, mask);
     }
     return 0;
 }
@@ -453,7 +511,7 @@ static long mmuext_one(struct vcpu *v, const struct mmuext_op *op)
         if (!mfn_is_ram(mfn)) {
             return -XEN_EINVAL;
         }
-        frame_types()[mfn] &= ~FRAME_TABLE;
+        clear_type(mfn, FRAME_TABLE);
         return 0;
     case MMUEXT_NEW_BASEPTR:
         return load_kernel_cr3(v, mfn);
@@ -462,13 +520,10 @@ static long mmuext_one(struct vcpu *v, const struct mmuext_op *op)
     case MMUEXT_TLB_FLUSH_LOCAL:
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_TLB_FLUSH_ALL:
-        flush_all();
-        return 0;
     case MMUEXT_INVLPG_LOCAL:
     case MMUEXT_INVLPG_MULTI:
     case MMUEXT_INVLPG_ALL:
-        invlpg(op->arg1.linear_addr);
-        return 0;
+        return flush_op(v, op);
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         return 0;               /* no device shares memory uncached */

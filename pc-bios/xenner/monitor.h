@@ -86,8 +86,13 @@ struct regs {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* What exit_work() has to look at; struct vcpu.work */
+/* What exit_work() has to look at; struct vcpu.work, changed atomically */
 #define WORK_NMI        0x01
+#define WORK_PARK       0x02    /* another vCPU has taken this one down */
+#define WORK_REFRESH    0x04    /* timers or the runstate area are new */
+
+/* Requests to a vCPU to flush that are told one by one; more: all at once */
+#define FLUSH_SLOTS     8
 
 struct callback {
     uint64_t address;
@@ -106,6 +111,18 @@ struct callback {
  * @fast_syscall: entry.S may take user system calls to the guest by itself
  * @work: WORK_*
  * @fast_iret: entry.S may handle the iret hypercall by itself
+ *
+ * The others see each other's, too.  Whose a field is:
+ *
+ * @work: anybody's, by atomic operations, with an event interrupt after it
+ * @info: changed by its vCPU, or for one that is down
+ * @up, @initialised: sched.c, under its lock
+ * @asleep: its own; while set it touches no memory of the guest's through
+ *          the guest's page tables, and flushes before it does again
+ * @flush_want: counted up by whoever wants a flush; @flush_done its own;
+ *              @flush_slot see flush.c
+ * @boot: from VCPUOP_initialise until it is first up
+ * Everything else is its own.
  */
 struct vcpu {
     uint64_t kernel_sp;
@@ -126,8 +143,23 @@ struct vcpu {
     bool nmi_masked;
     uint8_t iopl;
     bool info_registered;
-    uint64_t vm_assist;
     uint64_t debugreg[8];
+    struct vcpu_info first_info;    /* where shared_info has no room */
+
+    /* sched.c */
+    uint8_t up;
+    uint8_t initialised;
+    struct {
+        uint64_t fs_base, gs_base_kernel, gs_base_user;
+        uint64_t ldt_base, ldt_ents;
+        uint16_t ds, es, fs, gs;
+    } boot;
+
+    /* flush.c */
+    uint8_t asleep;
+    uint32_t flush_want;
+    uint32_t flush_done;
+    uint64_t flush_slot[FLUSH_SLOTS];
 
     struct callback event_cb;
     struct callback failsafe_cb;
@@ -142,6 +174,7 @@ struct vcpu {
     uint64_t periodic_next;     /* 0 = none */
     uint64_t periodic_period;
     uint64_t poll_deadline;
+    uint32_t poll_port;         /* 0: none, or several */
     struct vcpu_runstate_info runstate;
     void *runstate_ptr[2];      /* where it lies, split at a page boundary */
     uint32_t runstate_split;
@@ -153,7 +186,8 @@ struct vcpu {
     struct trap_info trap[256];
 };
 
-extern struct vcpu *vcpus[XENPV_MAX_VCPUS];
+extern struct vcpu *vcpus[XENPV_MAX_VCPUS];    /* all that exist */
+extern uint64_t vm_assist;                      /* the guest's */
 
 /* ---- addresses ---- */
 
@@ -301,6 +335,31 @@ static inline void swapgs(void)
     __asm__ volatile("swapgs" : : : "memory");
 }
 
+static inline void pause(void)
+{
+    __asm__ volatile("pause" : : : "memory");
+}
+
+/*
+ * Held for a few lines, never over a call to QEMU or a wait for another
+ * vCPU's flush: who waits for a lock does not flush.
+ */
+typedef struct spinlock {
+    uint8_t held;
+} spinlock;
+
+static inline void spin_lock(spinlock *l)
+{
+    while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)) {
+        pause();
+    }
+}
+
+static inline void spin_unlock(spinlock *l)
+{
+    __atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+}
+
 static inline void outl(uint16_t port, uint32_t v)
 {
     __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port) : "memory");
@@ -360,6 +419,7 @@ int rdmsr_guarded(uint32_t index, uint64_t *value);
 int wrmsr_guarded(uint32_t index, uint64_t value);
 int xsetbv_guarded(uint32_t index, uint64_t value);
 int load_user_gs(uint16_t selector);
+void load_data_segments(uint16_t ds, uint16_t es, uint16_t fs);
 
 /* Called from entry.S */
 void vcpu_start(uint32_t id);
@@ -438,7 +498,18 @@ bool fixup_write_fault(struct vcpu *v, uint64_t address);
 bool fixup_user_fault(struct vcpu *v, uint64_t address);
 bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr);
 long load_kernel_cr3(struct vcpu *v, uint64_t mfn);
+long load_user_cr3(struct vcpu *v, uint64_t mfn);
 void mmu_init(void);
+
+/* ---- flush.c ---- */
+
+#define ALL_VCPUS (~0ull)
+
+void flush_vcpus(struct vcpu *v, uint64_t mask);
+void flush_page_vcpus(struct vcpu *v, uint64_t mask, uint64_t va);
+void flush_serve(struct vcpu *v);
+void sleep_begin(struct vcpu *v);
+void sleep_end(struct vcpu *v);
 
 /* ---- event.c ---- */
 
@@ -446,27 +517,32 @@ long hc_event_channel_op(struct vcpu *v, uint64_t op, uint64_t arg);
 void set_port_pending(uint32_t port);
 void raise_virq(struct vcpu *v, unsigned virq);
 void take_kick(struct vcpu *v);
+void give_work(struct vcpu *to, uint8_t work);
 bool event_due(const struct vcpu *v);
 
 /* ---- time.c ---- */
 
 void time_init(struct vcpu *v);
 void time_resync(struct vcpu *v, bool jumped);
-void time_publish(struct vcpu *v);
+void time_move(struct vcpu *v, struct vcpu_info *to);
 uint64_t time_now(void);
 void timer_interrupt(struct vcpu *v);
 void timer_program(struct vcpu *v);
 void runstate_set(struct vcpu *v, int state);
+void runstate_init(struct vcpu *v, int state);
+void runstate_publish(struct vcpu *v);
+void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *r);
 long hc_set_timer_op(struct vcpu *v, uint64_t deadline);
-long register_runstate(struct vcpu *v, uint64_t va);
-long register_time_area(struct vcpu *v, uint64_t va);
+long register_runstate(struct vcpu *v, struct vcpu *to, uint64_t va);
+long register_time_area(struct vcpu *v, struct vcpu *to, uint64_t va);
 
 /* ---- apic.c ---- */
 
 void apic_init(void);
 void apic_eoi(void);
 void apic_timer(uint32_t ns);
-void apic_ipi(uint32_t apic_id, uint8_t vector);
+void apic_ipi(const struct vcpu *to, uint8_t vector);
+void apic_self_ipi(uint8_t vector);
 
 /* ---- sched.c ---- */
 
@@ -476,6 +552,7 @@ long hc_sched_op_compat(struct vcpu *v, struct regs *regs, uint64_t op,
                         uint64_t arg);
 long hc_vcpu_op(struct vcpu *v, uint64_t op, uint64_t id, uint64_t arg);
 void block(struct vcpu *v);
+void park(struct vcpu *v);
 
 /* ---- memory.c ---- */
 

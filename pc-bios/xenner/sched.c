@@ -14,10 +14,33 @@ void block(struct vcpu *v)
         return;
     }
     runstate_set(v, RUNSTATE_blocked);
-    while (!event_due(v) && !v->work) {
+    sleep_begin(v);
+    while (!event_due(v) && !READ_ONCE(v->work)) {
         wait_for_interrupt();
     }
+    sleep_end(v);
     runstate_set(v, RUNSTATE_running);
+}
+
+/* Sleep until another vCPU brings this one up */
+void park(struct vcpu *v)
+{
+    runstate_set(v, RUNSTATE_offline);
+    sleep_begin(v);
+    while (!__atomic_load_n(&v->up, __ATOMIC_SEQ_CST)) {
+        wait_for_interrupt();
+    }
+    sleep_end(v);
+    runstate_set(v, RUNSTATE_running);
+}
+
+/* The end; nobody shall wait for this vCPU */
+static void __attribute__((noreturn)) stop(struct vcpu *v)
+{
+    sleep_begin(v);
+    for (;;) {
+        __asm__ volatile("cli; hlt");
+    }
 }
 
 static bool any_pending(const uint32_t *ports, unsigned nr)
@@ -34,25 +57,26 @@ static bool any_pending(const uint32_t *ports, unsigned nr)
 }
 
 /*
- * The ports are masked, as a rule, so that nobody would tell: polling says
- * to QEMU that this vCPU wants to know all the same.
+ * The ports are masked, as a rule, so that nobody would tell: the mask says
+ * to QEMU and to the other vCPUs that this one wants to know all the same.
  */
 static void wait_for_ports(struct vcpu *v, const uint32_t *ports, unsigned nr,
                            uint64_t timeout)
 {
-    struct xenpv_mon_kick *k = &SHARED->kick[v->id];
-
     v->poll_deadline = timeout;
-    __atomic_store_n(&k->polling, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->poll_port, nr == 1 ? ports[0] : 0, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&SHARED->poll_mask, 1ull << v->id, __ATOMIC_SEQ_CST);
     timer_program(v);
     runstate_set(v, RUNSTATE_blocked);
+    sleep_begin(v);
     while (!any_pending(ports, nr) &&
            !(event_due(v) && !v->info->evtchn_upcall_mask) &&
-           !(timeout && !v->poll_deadline)) {
+           !(timeout && !v->poll_deadline) && !READ_ONCE(v->work)) {
         wait_for_interrupt();
     }
+    sleep_end(v);
     runstate_set(v, RUNSTATE_running);
-    __atomic_store_n(&k->polling, 0, __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&SHARED->poll_mask, ~(1ull << v->id), __ATOMIC_SEQ_CST);
     v->poll_deadline = 0;
 }
 
@@ -84,7 +108,7 @@ static long poll(struct vcpu *v, uint64_t arg)
     return 0;
 }
 
-static long shutdown(uint64_t reason, uint64_t info)
+static long shutdown(struct vcpu *v, uint64_t reason, uint64_t info)
 {
     uint64_t arg[4] = { reason, info, 0, 0 };
     long ret;
@@ -94,9 +118,7 @@ static long shutdown(uint64_t reason, uint64_t info)
     if (reason == SHUTDOWN_suspend || ret < 0) {
         return ret;
     }
-    for (;;) {
-        __asm__ volatile("cli; hlt");   /* QEMU ends or resets the machine */
-    }
+    stop(v);                    /* QEMU ends or resets the machine */
 }
 
 long hc_sched_op(struct vcpu *v, struct regs *regs, uint64_t op, uint64_t arg)
@@ -105,6 +127,7 @@ long hc_sched_op(struct vcpu *v, struct regs *regs, uint64_t op, uint64_t arg)
 
     switch (op) {
     case SCHEDOP_yield:
+        pause();
         return 0;
     case SCHEDOP_block:
         block(v);
@@ -115,7 +138,7 @@ long hc_sched_op(struct vcpu *v, struct regs *regs, uint64_t op, uint64_t arg)
             return -XEN_EFAULT;
         }
         /* suspend passes the frame of its start_info in the third argument */
-        return shutdown(s.reason, regs->rdx);
+        return shutdown(v, s.reason, regs->rdx);
     case SCHEDOP_poll:
         return poll(v, arg);
     default:
@@ -128,12 +151,146 @@ long hc_sched_op_compat(struct vcpu *v, struct regs *regs, uint64_t op,
                         uint64_t arg)
 {
     if (op == SCHEDOP_shutdown) {
-        return shutdown(arg, regs->rdx);
+        return shutdown(v, arg, regs->rdx);
     }
     return op > SCHEDOP_shutdown ? -XEN_ENOSYS : hc_sched_op(v, regs, op, arg);
 }
 
 /* ---- vcpu_op ---- */
+
+static spinlock life_lock;      /* who is up, who has a context */
+
+/* May a context be started with these?  As Xen's judgement, for 64 bits */
+static bool context_ok(const struct vcpu_guest_context *c)
+{
+    unsigned i;
+
+    for (i = 0; i < 256; i++) {
+        if (!canonical(c->trap_ctxt[i].address)) {
+            return false;
+        }
+    }
+    return canonical(c->user_regs.rip) && canonical(c->kernel_sp) &&
+           canonical(c->event_callback_eip) &&
+           canonical(c->failsafe_callback_eip) &&
+           canonical(c->syscall_callback_eip) && canonical(c->fs_base) &&
+           canonical(c->gs_base_kernel) && canonical(c->gs_base_user) &&
+           mfn_is_ram(c->ctrlreg[3] >> PAGE_SHIFT) &&
+           (!c->ctrlreg[1] || mfn_is_ram(c->ctrlreg[1] >> PAGE_SHIFT)) &&
+           c->gdt_ents <= FIRST_RESERVED_GDT_ENTRY && c->ldt_ents <= 8192;
+}
+
+/* Where a vCPU that has not been up yet finds what it is to return to */
+static void set_first_regs(struct vcpu *to, const struct vcpu_guest_context *c)
+{
+    const struct cpu_user_regs *u = &c->user_regs;
+    bool kernel = c->flags & VGCF_in_kernel;
+
+    *((struct regs *)to - 1) = (struct regs) {
+        .r15 = u->r15, .r14 = u->r14, .r13 = u->r13, .r12 = u->r12,
+        .rbp = u->rbp, .rbx = u->rbx, .r11 = u->r11, .r10 = u->r10,
+        .r9 = u->r9, .r8 = u->r8, .rax = u->rax, .rcx = u->rcx,
+        .rdx = u->rdx, .rsi = u->rsi, .rdi = u->rdi,
+        .rip = u->rip, .rsp = u->rsp,
+        .cs = kernel ? to->kernel_cs : u->cs | 3u,
+        .ss = kernel ? to->kernel_ss : u->ss | 3u,
+        .rflags = (u->rflags & ~(uint64_t)(FL_IOPL | FL_VM | FL_VIF |
+                                           FL_VIP)) | FL_IF | 2,
+    };
+    to->in_kernel = kernel;
+    to->iopl = u->rflags >> 12 & 3;
+    to->boot.ds = u->ds;
+    to->boot.es = u->es;
+    to->boot.fs = u->fs;
+    to->boot.gs = u->gs;
+}
+
+static long set_context(struct vcpu *to, const struct vcpu_guest_context *c)
+{
+    long ret = set_gdt_frames(to, c->gdt_frames, c->gdt_ents);
+
+    if (ret) {
+        return ret;
+    }
+    set_first_regs(to, c);
+    memcpy(to->trap, c->trap_ctxt, sizeof(to->trap));
+    to->kernel_sp = c->kernel_sp & ~15ull;
+    to->kernel_cr3 = c->ctrlreg[3] & PTE_ADDR;
+    to->user_cr3 = c->ctrlreg[1] & PTE_ADDR;
+    to->event_cb = (struct callback) { c->event_callback_eip, true };
+    to->failsafe_cb = (struct callback) {
+        c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events
+    };
+    to->syscall_cb = (struct callback) {
+        c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events
+    };
+    to->boot.fs_base = c->fs_base;
+    to->boot.gs_base_kernel = c->gs_base_kernel;
+    to->boot.gs_base_user = c->gs_base_user;
+    to->boot.ldt_base = c->ldt_base;
+    to->boot.ldt_ents = c->ldt_ents;
+    return 0;
+}
+
+static long initialise(struct vcpu *to, uint64_t arg)
+{
+    struct vcpu_guest_context c;
+    long ret = -XEN_EEXIST;
+
+    if (copy_from_guest(&c, arg, sizeof(c))) {
+        return -XEN_EFAULT;
+    }
+    if (to->info == &to->first_info) {
+        return -XEN_EINVAL;
+    }
+    spin_lock(&life_lock);
+    if (!to->initialised) {
+        ret = context_ok(&c) ? set_context(to, &c) : -XEN_EINVAL;
+        to->initialised = !ret;
+    }
+    spin_unlock(&life_lock);
+    return ret;
+}
+
+static long up(struct vcpu *to)
+{
+    long ret = -XEN_EINVAL;
+
+    spin_lock(&life_lock);
+    if (to->initialised) {
+        ret = 0;
+        __atomic_store_n(&to->up, 1, __ATOMIC_SEQ_CST);
+    }
+    spin_unlock(&life_lock);
+    if (!ret && to != current()) {
+        apic_ipi(to, XENPV_VECTOR_EVENT);
+    }
+    return ret;
+}
+
+/* The last one to go down takes the guest with it, as on Xen */
+static long down(struct vcpu *v, struct vcpu *to)
+{
+    unsigned i, others = 0;
+
+    spin_lock(&life_lock);
+    for (i = 0; i < SHARED->nr_vcpus; i++) {
+        others += vcpus[i] != to && vcpus[i]->up;
+    }
+    if (others) {
+        __atomic_store_n(&to->up, 0, __ATOMIC_SEQ_CST);
+    }
+    spin_unlock(&life_lock);
+    if (!others) {
+        return shutdown(v, SHUTDOWN_poweroff, 0);
+    }
+    if (to == v) {
+        park(v);
+    } else if (to->initialised) {
+        give_work(to, WORK_PARK);
+    }
+    return 0;
+}
 
 /* The guest moves its vcpu_info to memory of its own; nothing may be lost */
 static long register_info(struct vcpu *v, uint64_t arg)
@@ -154,12 +311,10 @@ static long register_info(struct vcpu *v, uint64_t arg)
         return -XEN_EINVAL;
     }
     to = direct((r.mfn << PAGE_SHIFT) + r.offset);
-    memcpy(to, v->info, sizeof(*to));
-    v->info = to;
+    time_move(v, to);
     v->info_registered = true;
-    to->evtchn_pending_sel = ~0ul;
-    to->evtchn_upcall_pending = 1;
-    time_publish(v);
+    __atomic_store_n(&to->evtchn_pending_sel, ~0ul, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&to->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
     return 0;
 }
 
@@ -179,7 +334,7 @@ static long set_singleshot(struct vcpu *v, uint64_t arg)
     return 0;
 }
 
-static long set_periodic(struct vcpu *v, uint64_t arg)
+static long set_periodic(struct vcpu *to, uint64_t arg)
 {
     struct vcpu_set_periodic_timer t;
 
@@ -189,61 +344,78 @@ static long set_periodic(struct vcpu *v, uint64_t arg)
     if (t.period_ns < 1000000) {
         return -XEN_EINVAL;
     }
-    v->periodic_period = t.period_ns;
-    v->periodic_next = time_now() + t.period_ns;
-    timer_program(v);
+    WRITE_ONCE(to->periodic_period, t.period_ns);
+    WRITE_ONCE(to->periodic_next, time_now() + t.period_ns);
+    if (to == current()) {
+        timer_program(to);
+    } else {
+        give_work(to, WORK_REFRESH);
+    }
     return 0;
 }
 
-static long area(struct vcpu *v, uint64_t arg,
-                 long (*fn)(struct vcpu *v, uint64_t va))
+static long get_runstate(const struct vcpu *of, uint64_t arg)
+{
+    struct vcpu_runstate_info r;
+
+    runstate_get(of, &r);
+    return copy_to_guest(arg, &r, sizeof(r));
+}
+
+static long area(struct vcpu *v, struct vcpu *to, uint64_t arg,
+                 long (*fn)(struct vcpu *v, struct vcpu *to, uint64_t va))
 {
     uint64_t va;
 
     if (copy_from_guest(&va, arg, sizeof(va))) {
         return -XEN_EFAULT;
     }
-    return fn(v, va);
+    return fn(v, to, va);
 }
 
 long hc_vcpu_op(struct vcpu *v, uint64_t op, uint64_t id, uint64_t arg)
 {
     struct vcpu *to;
 
-    (void)v;
-    if (id >= SHARED->nr_vcpus || !vcpus[id]) {
+    if (id >= SHARED->nr_vcpus) {
         return -XEN_ENOENT;
     }
     to = vcpus[id];
     switch (op) {
     case VCPUOP_is_up:
-        return 1;
+        return READ_ONCE(to->up);
     case VCPUOP_initialise:
-        return -XEN_EEXIST;
+        return initialise(to, arg);
     case VCPUOP_up:
-        return 0;
+        return up(to);
+    case VCPUOP_down:
+        return down(v, to);
     case VCPUOP_get_runstate_info:
-        runstate_set(to, to->runstate.state);
-        return copy_to_guest(arg, &to->runstate, sizeof(to->runstate));
+        return get_runstate(to, arg);
     case VCPUOP_register_runstate_memory_area:
-        return area(to, arg, register_runstate);
+        return area(v, to, arg, register_runstate);
     case VCPUOP_set_periodic_timer:
         return set_periodic(to, arg);
     case VCPUOP_stop_periodic_timer:
-        to->periodic_next = 0;
+        WRITE_ONCE(to->periodic_next, 0);
         return 0;
     case VCPUOP_set_singleshot_timer:
         return to == v ? set_singleshot(to, arg) : -XEN_EINVAL;
     case VCPUOP_stop_singleshot_timer:
-        to->singleshot = 0;
+        if (to != v) {
+            return -XEN_EINVAL;
+        }
+        v->singleshot = 0;
         return 0;
     case VCPUOP_register_vcpu_info:
-        return register_info(to, arg);
+        /* Of another only while it is down: nobody reads it there then */
+        return to == v || !READ_ONCE(to->up) ? register_info(to, arg)
+                                             : -XEN_EINVAL;
     case VCPUOP_send_nmi:
-        to->work |= WORK_NMI;
+        give_work(to, WORK_NMI);
         return 0;
     case VCPUOP_register_vcpu_time_memory_area:
-        return area(to, arg, register_time_area);
+        return area(v, to, arg, register_time_area);
     default:
         return -XEN_ENOSYS;
     }

@@ -9,6 +9,11 @@
  * known by measuring it.  A new anchor lies on the old line, and the new slope
  * makes good the error within the next second, so that the guest never sees
  * time step back, nor forward unless the VM was stopped or fell far behind.
+ *
+ * All vCPUs have the same line.  It is changed for all of them at once: first
+ * every copy is marked as being changed, then the anchor is taken, then the
+ * copies are written.  So whoever has read the old line did so before the
+ * anchor, and no vCPU sees a time another has already passed.
  */
 #include "monitor.h"
 
@@ -31,6 +36,11 @@ static struct {
     uint64_t period;            /* until the next reading, in ns */
     bool valid;
 } clock;
+
+static spinlock clock_lock;     /* for changes of the clock and its copies */
+static uint32_t clock_version;  /* odd while it is being changed */
+static uint8_t resync_busy;     /* one vCPU asks QEMU, for all */
+static uint8_t clock_jumped;    /* QEMU has said so; not dealt with yet */
 
 /* a * b / c with a 128-bit product; the quotient must fit, see the callers */
 static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
@@ -60,7 +70,18 @@ static uint64_t at(uint64_t tsc)
 
 uint64_t time_now(void)
 {
-    return at(rdtsc());
+    uint32_t version;
+    uint64_t ns;
+
+    for (;;) {
+        version = __atomic_load_n(&clock_version, __ATOMIC_SEQ_CST);
+        ns = at(rdtsc());
+        if (!(version & 1) &&
+            version == __atomic_load_n(&clock_version, __ATOMIC_SEQ_CST)) {
+            return ns;
+        }
+        pause();
+    }
 }
 
 static void set_rate(uint64_t hz)
@@ -82,9 +103,14 @@ static void set_rate(uint64_t hz)
     clock.shift = shift;
 }
 
+static void publish_begin(struct vcpu_time_info *t)
+{
+    WRITE_ONCE(t->version, t->version | 1);
+}
+
 static void publish(struct vcpu_time_info *t)
 {
-    t->version |= 1;
+    publish_begin(t);
     barrier();
     t->tsc_timestamp = clock.tsc;
     t->system_time = clock.ns;
@@ -93,15 +119,17 @@ static void publish(struct vcpu_time_info *t)
     /* All vCPUs share one line, and it never goes back */
     t->flags = XEN_PVCLOCK_TSC_STABLE_BIT;
     barrier();
-    t->version++;
+    WRITE_ONCE(t->version, t->version + 1);
 }
 
-void time_publish(struct vcpu *v)
+/* The guest moves this vCPU's vcpu_info; its clock must not be lost */
+void time_move(struct vcpu *v, struct vcpu_info *to)
 {
-    publish(&v->info->time);
-    if (v->time_area) {
-        publish(v->time_area);
-    }
+    spin_lock(&clock_lock);
+    memcpy(to, v->info, sizeof(*to));
+    publish(&to->time);
+    __atomic_store_n(&v->info, to, __ATOMIC_SEQ_CST);
+    spin_unlock(&clock_lock);
 }
 
 static void publish_wall_clock(uint64_t wall_ns)
@@ -158,45 +186,83 @@ static uint64_t read_qemu_clock(struct xenpv_mon_clock *best)
     return tsc;
 }
 
-void time_resync(struct vcpu *v, bool jumped)
+/* The first line: QEMU's rate, from QEMU's time on */
+static void first_line(uint64_t tsc, const struct xenpv_mon_clock *c)
 {
-    struct xenpv_mon_clock c = { 0 };
-    uint64_t tsc = read_qemu_clock(&c);
-    uint64_t ns = c.ns;
+    clock.hz = c->tsc_khz * 1000;
+    clock.tsc = tsc;
+    clock.ns = c->ns;
+    clock.period = RESYNC_FIRST;
+    set_rate(clock.hz);
+    clock.valid = true;
+}
+
+/* The next one, from a reading at @tsc, from @anchor on */
+static void next_line(uint64_t tsc, uint64_t anchor, uint64_t ns, bool jumped)
+{
+    uint64_t ticks = tsc - clock.sample_tsc;
+    uint64_t passed = ns - clock.sample_ns;
+    uint64_t here = at(anchor);
+
+    ns += scale(anchor - tsc);
+    if (!jumped && passed >= MIN_INTERVAL && ticks < 1ull << 42) {
+        clock.hz = mul_div(ticks, SECOND, passed);
+    }
+    if (here < ns && (jumped || ns - here > SECOND)) {
+        here = ns;              /* too far to creep */
+    }
+    if (clock.period < SECOND) {
+        clock.period *= 2;
+    }
+    clock.tsc = anchor;
+    clock.ns = here;
+    set_rate(corrected(clock.hz, ns - here));
+}
+
+static void for_all_copies(void (*fn)(struct vcpu_time_info *t))
+{
     unsigned i;
 
-    if (!clock.valid) {
-        clock.hz = c.tsc_khz * 1000;
-        clock.ns = ns;
-        clock.period = RESYNC_FIRST;
-        set_rate(clock.hz);
-        clock.valid = true;
-    } else {
-        uint64_t ticks = tsc - clock.sample_tsc;
-        uint64_t passed = ns - clock.sample_ns;
-        uint64_t here = at(tsc);
-
-        if (!jumped && passed >= MIN_INTERVAL && ticks < 1ull << 42) {
-            clock.hz = mul_div(ticks, SECOND, passed);
-        }
-        if (here < ns && (jumped || ns - here > SECOND)) {
-            here = ns;          /* too far to creep */
-        }
-        if (clock.period < SECOND) {
-            clock.period *= 2;
-        }
-        clock.ns = here;
-        set_rate(corrected(clock.hz, ns - here));
-    }
-    clock.tsc = tsc;
-    clock.sample_tsc = tsc;
-    clock.sample_ns = ns;
     for (i = 0; i < SHARED->nr_vcpus; i++) {
-        if (vcpus[i]) {
-            time_publish(vcpus[i]);
+        fn(&vcpus[i]->info->time);
+        if (vcpus[i]->time_area) {
+            fn(vcpus[i]->time_area);
         }
     }
+}
+
+static void resync(void)
+{
+    struct xenpv_mon_clock c = { 0 };
+    bool jumped = __atomic_exchange_n(&clock_jumped, 0, __ATOMIC_SEQ_CST);
+    uint64_t tsc = read_qemu_clock(&c);
+
+    spin_lock(&clock_lock);
+    for_all_copies(publish_begin);
+    __atomic_fetch_add(&clock_version, 1, __ATOMIC_SEQ_CST);
+    if (clock.valid) {
+        next_line(tsc, rdtsc(), c.ns, jumped);
+    } else {
+        first_line(tsc, &c);
+    }
+    clock.sample_tsc = tsc;
+    clock.sample_ns = c.ns;
+    __atomic_fetch_add(&clock_version, 1, __ATOMIC_SEQ_CST);
+    for_all_copies(publish);
     publish_wall_clock(c.wall_ns);
+    spin_unlock(&clock_lock);
+}
+
+/* Another vCPU may be at it already: that does for this one */
+void time_resync(struct vcpu *v, bool jumped)
+{
+    if (jumped) {
+        __atomic_store_n(&clock_jumped, 1, __ATOMIC_SEQ_CST);
+    }
+    if (!__atomic_exchange_n(&resync_busy, 1, __ATOMIC_SEQ_CST)) {
+        resync();
+        __atomic_store_n(&resync_busy, 0, __ATOMIC_SEQ_CST);
+    }
     if (jumped) {
         timer_program(v);
     }
@@ -259,7 +325,7 @@ void timer_program(struct vcpu *v)
 
 void timer_interrupt(struct vcpu *v)
 {
-    if (time_now() - clock.ns >= clock.period) {
+    if (time_now() - READ_ONCE(clock.ns) >= READ_ONCE(clock.period)) {
         time_resync(v, false);
     }
     timer_program(v);
@@ -287,11 +353,11 @@ static void runstate_copy(struct vcpu *v)
 }
 
 /* A reader that sees the update flag waits for it to go */
-static void runstate_publish(struct vcpu *v)
+void runstate_publish(struct vcpu *v)
 {
-    bool flag = v->vm_assist & (1u << VMASST_TYPE_runstate_update_flag);
+    bool flag = vm_assist & (1u << VMASST_TYPE_runstate_update_flag);
 
-    if (!v->runstate_ptr[0]) {
+    if (!READ_ONCE(v->runstate_ptr[0])) {
         return;
     }
     if (flag) {
@@ -310,41 +376,76 @@ void runstate_set(struct vcpu *v, int state)
     v->runstate.time[v->runstate.state & 3] +=
         now - v->runstate.state_entry_time;
     v->runstate.state = state;
-    v->runstate.state_entry_time = now;
+    WRITE_ONCE(v->runstate.state_entry_time, now);
     runstate_publish(v);
+}
+
+void runstate_init(struct vcpu *v, int state)
+{
+    v->runstate.state = state;
+    v->runstate.state_entry_time = time_now();
+}
+
+/* Any vCPU's, up to now; it may change under our feet */
+void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *r)
+{
+    uint64_t entry, now;
+
+    do {
+        entry = READ_ONCE(v->runstate.state_entry_time);
+        barrier();
+        memcpy(r, &v->runstate, sizeof(*r));
+        barrier();
+    } while (entry != READ_ONCE(v->runstate.state_entry_time));
+    r->state_entry_time &= ~XEN_RUNSTATE_UPDATE;
+    now = time_now();
+    if (now > r->state_entry_time) {
+        r->time[r->state & 3] += now - r->state_entry_time;
+    }
 }
 
 /*
  * The address counts in the page table of the caller, now: the frames behind
  * it are remembered, not the address.
  */
-long register_runstate(struct vcpu *v, uint64_t va)
+long register_runstate(struct vcpu *v, struct vcpu *to, uint64_t va)
 {
-    uint64_t last = va + sizeof(v->runstate) - 1, maddr[2] = { 0, 0 };
+    uint64_t last = va + sizeof(to->runstate) - 1, maddr[2] = { 0, 0 };
 
     if (!resolve_va(v, va, &maddr[0]) ||
         !resolve_va(v, last & PAGE_MASK, &maddr[1])) {
         return -XEN_EFAULT;
     }
-    v->runstate_split = sizeof(v->runstate);
+    /* One that runs and publishes meanwhile goes by the old place or none */
+    WRITE_ONCE(to->runstate_ptr[0], NULL);
+    to->runstate_split = sizeof(to->runstate);
     if ((va ^ last) & PAGE_MASK) {
-        v->runstate_split = PAGE_SIZE - (va & ~PAGE_MASK);
+        to->runstate_split = PAGE_SIZE - (va & ~PAGE_MASK);
     }
-    v->runstate_ptr[0] = direct(maddr[0]);
-    v->runstate_ptr[1] = direct(maddr[1]);
-    runstate_set(v, v->runstate.state);
+    to->runstate_ptr[1] = direct(maddr[1]);
+    barrier();
+    WRITE_ONCE(to->runstate_ptr[0], direct(maddr[0]));
+    if (to == v) {
+        runstate_set(v, v->runstate.state);
+    } else if (to->up) {
+        give_work(to, WORK_REFRESH);
+    } else {
+        runstate_publish(to);
+    }
     return 0;
 }
 
-long register_time_area(struct vcpu *v, uint64_t va)
+long register_time_area(struct vcpu *v, struct vcpu *to, uint64_t va)
 {
     uint64_t maddr;
 
-    if ((va & 7) || (va & ~PAGE_MASK) > PAGE_SIZE - sizeof(*v->time_area) ||
+    if ((va & 7) || (va & ~PAGE_MASK) > PAGE_SIZE - sizeof(*to->time_area) ||
         !resolve_va(v, va, &maddr)) {
         return -XEN_EFAULT;
     }
-    v->time_area = direct(maddr);
-    time_publish(v);
+    spin_lock(&clock_lock);
+    to->time_area = direct(maddr);
+    publish(to->time_area);
+    spin_unlock(&clock_lock);
     return 0;
 }

@@ -82,7 +82,7 @@ static void bounce(struct vcpu *v, struct regs *regs,
     if (!mask) {
         rflags |= FL_IF;
     }
-    if (v->vm_assist & (1u << VMASST_TYPE_architectural_iopl)) {
+    if (vm_assist & (1u << VMASST_TYPE_architectural_iopl)) {
         rflags |= (uint64_t)v->iopl << 12;
     }
 
@@ -216,7 +216,7 @@ static bool interrupt(struct vcpu *v, unsigned vector)
         return true;
     case XENPV_VECTOR_FLUSH:
         apic_eoi();
-        write_cr3(read_cr3());
+        flush_serve(v);
         return true;
     case XENPV_VECTOR_SPURIOUS:
         return true;
@@ -347,21 +347,32 @@ void trap_on_ist(struct regs *regs)
     if (regs->vector != 2) {
         panic(regs->vector == 8 ? "double fault" : "machine check", regs);
     }
-    v->work |= WORK_NMI;
+    __atomic_fetch_or(&v->work, WORK_NMI, __ATOMIC_SEQ_CST);
     /* This path does not test for work; the interrupt that follows does */
-    apic_ipi(SHARED->apic_id[v->id], XENPV_VECTOR_EVENT);
+    apic_self_ipi(XENPV_VECTOR_EVENT);
 }
 
 /* ---- the way out ---- */
+
+static bool take_work(struct vcpu *v, uint8_t work)
+{
+    return __atomic_fetch_and(&v->work, ~work, __ATOMIC_SEQ_CST) & work;
+}
 
 void exit_work(struct regs *regs)
 {
     struct vcpu *v = current();
 
-    if ((v->work & WORK_NMI) && !v->nmi_masked) {
+    if (take_work(v, WORK_REFRESH)) {
+        runstate_publish(v);
+        timer_program(v);
+    }
+    if (take_work(v, WORK_PARK)) {
+        park(v);
+    }
+    if (!v->nmi_masked && take_work(v, WORK_NMI)) {
         struct callback cb = { v->nmi_cb.address, true };
 
-        v->work &= ~WORK_NMI;
         if (!cb.address) {
             cb.address = v->trap[2].address;
         }

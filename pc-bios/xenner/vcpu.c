@@ -41,6 +41,8 @@ CHECK(sizeof(struct mmuext_op) == 24);
 
 struct vcpu *vcpus[XENPV_MAX_VCPUS];
 
+static uint8_t ready;           /* the first vCPU has made what all share */
+
 struct gate {
     uint16_t offset_low;
     uint16_t selector;
@@ -171,13 +173,15 @@ static void load_system_registers(struct vcpu *v)
     v->cr4 = cr4;
 }
 
-/* Nothing of the guest has run; QEMU has cleared the vCPU's memory */
-void vcpu_start(uint32_t id)
+static struct vcpu *vcpu_of(unsigned id)
 {
-    struct vcpu *v = current();
-    struct regs *regs = (struct regs *)v - 1;
-    unsigned i;
+    return (struct vcpu *)(XENPV_MONITOR_VA + XENPV_OFF_PERCPU +
+                           (uint64_t)id * XENPV_PERCPU_SIZE + VCPU_OFF);
+}
 
+/* So that the guest finds every vCPU, however late it gets going itself */
+static void describe(struct vcpu *v, uint32_t id)
+{
     v->id = id;
     vcpus[id] = v;
     if (SHARED->guest_flags & XENPV_GUEST_STRICT) {
@@ -190,29 +194,51 @@ void vcpu_start(uint32_t id)
     v->in_kernel = true;
     v->debugreg[6] = 0xffff0ff0;
     v->debugreg[7] = 0x400;
-    v->info = &SHARED_INFO->vcpu_info[id];
-
-    build_idt();
+    v->info = id < XEN_LEGACY_MAX_VCPUS ? &SHARED_INFO->vcpu_info[id]
+                                        : &v->first_info;
+    v->info->evtchn_upcall_mask = 1;
+    v->asleep = 1;
     build_tss(v);
     build_stubs(v);
     segment_init(v);
+}
+
+static void start_processor(struct vcpu *v)
+{
     load_tables(v);
     load_system_registers(v);
     apic_init();
-    for (i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
-        SHARED_INFO->vcpu_info[i].evtchn_upcall_mask = 1;
-    }
     /*
-     * What QEMU sent until the APIC was on is lost, and QEMU will not send
+     * What was sent until the APIC was on is lost, and QEMU will not send
      * again before it sees pending_sel taken.
      */
     take_kick(v);
-    mmu_init();
+}
+
+static void start_first(struct vcpu *v)
+{
+    struct regs *regs = (struct regs *)v - 1;
+    unsigned i;
+
+    for (i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
+        SHARED_INFO->vcpu_info[i].evtchn_upcall_mask = 1;
+    }
+    for (i = 0; i < SHARED->nr_vcpus; i++) {
+        describe(vcpu_of(i), i);
+    }
+    build_idt();
     time_init(v);
+    for (i = 0; i < SHARED->nr_vcpus; i++) {
+        runstate_init(vcpus[i], i ? RUNSTATE_offline : RUNSTATE_running);
+    }
+    v->up = v->initialised = 1;
+    start_processor(v);
+    sleep_end(v);
+    mmu_init();
     load_kernel_cr3(v, SHARED->start_cr3 >> PAGE_SHIFT);
     v->kernel_sp = SHARED->start_rsp & ~15ull;
     update_fast_paths(v);
-    runstate_set(v, RUNSTATE_running);
+    __atomic_store_n(&ready, 1, __ATOMIC_SEQ_CST);
 
     memset(regs, 0, sizeof(*regs));
     regs->rip = SHARED->start_rip;
@@ -222,4 +248,41 @@ void vcpu_start(uint32_t id)
     regs->ss = v->kernel_ss;
     regs->rflags = FL_IF | 2;
     resume_guest(regs);
+}
+
+/* What VCPUOP_initialise has left, on the processor it is for */
+static void load_context(struct vcpu *v)
+{
+    bool user = !v->in_kernel;
+
+    load_kernel_cr3(v, v->kernel_cr3 >> PAGE_SHIFT);
+    load_user_cr3(v, v->user_cr3 >> PAGE_SHIFT);
+    load_data_segments(v->boot.ds, v->boot.es, v->boot.fs);
+    load_user_gs(v->boot.gs);
+    wrmsr(MSR_FS_BASE, v->boot.fs_base);
+    wrmsr(MSR_GS_BASE, v->boot.gs_base_kernel);
+    wrmsr(MSR_KERNEL_GS_BASE, v->boot.gs_base_user);
+    set_ldt(v, v->boot.ldt_base, v->boot.ldt_ents);
+    update_fast_paths(v);
+    if (user) {
+        v->in_kernel = true;
+        enter_user(v);
+    }
+}
+
+/* Nothing of the guest has run here; QEMU has cleared the vCPU's memory */
+void vcpu_start(uint32_t id)
+{
+    struct vcpu *v = vcpu_of(id);
+
+    if (id == 0) {
+        start_first(v);
+    }
+    while (!__atomic_load_n(&ready, __ATOMIC_SEQ_CST)) {
+        pause();
+    }
+    start_processor(v);
+    park(v);
+    load_context(v);
+    resume_guest((struct regs *)v - 1);
 }

@@ -275,8 +275,8 @@ static const struct {
     { 1, 1, 0, 0,  0, 0 },
     { 1, 1, 1, 0,  1, 0 },
     { 0, 0, 0, 1,  1, 1 },
-    { 0, 1, 0, 1,  1, 1 },
-    { 0, 1, 1, 1,  1, 0 },
+    { 0, 1, 0, 1,  0, 1 },
+    { 0, 1, 1, 1,  1, 1 },
     { 1, 1, 0, 1,  0, 0 },
 };
 
@@ -299,7 +299,7 @@ static void test_deliver(void)
         fx->info->evtchn_pending[2] = (uint64_t)deliver_rows[i].pending << 2;
         fx->info->evtchn_mask[2] = (uint64_t)deliver_rows[i].mask << 2;
         fx->shared->kick[1].pending_sel = (uint64_t)deliver_rows[i].sel << 2;
-        fx->shared->kick[1].polling = deliver_rows[i].polling;
+        fx->shared->poll_mask = (uint64_t)deliver_rows[i].polling << 1;
         fx->kicks[1] = 0;
         g_assert_cmpint(fx->hv->ops->channel_notify(channel), ==, 0);
         g_assert_cmpuint(fx->info->evtchn_pending[2], ==, 1 << 2);

@@ -37,5 +37,7 @@ void xenpv_vcpu_start(X86CPU *cpu, unsigned index, uint64_t boot_cr3)
                        index * (uint64_t)XENPV_PERCPU_SIZE +
                        XENPV_PERCPU_OFF_VCPU;
     env->eip = XENPV_MONITOR_VA + XENPV_OFF_IMAGE;
+    /* Nobody sends the others what wakes a processor on a PC */
     CPU(cpu)->halted = 0;
+    env->mp_state = 0;          /* KVM_MP_STATE_RUNNABLE */
 }

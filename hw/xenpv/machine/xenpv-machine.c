@@ -509,6 +509,27 @@ static bool init_console(XenPvMachineState *s, Error **errp)
     return qdev_realize_and_unref(dev, BUS(s->bus), errp);
 }
 
+/*
+ * A guest starts all vCPUs it may ever have and then takes those down that
+ * xenstore says are offline, so that all must be there from the start.  One
+ * that is down sleeps in the monitor.
+ */
+static void init_vcpus(MachineState *ms)
+{
+    X86MachineState *x86ms = X86_MACHINE(ms);
+    unsigned i;
+
+    x86_cpus_init(x86ms, CPU_VERSION_LATEST);
+    for (i = ms->smp.cpus; i < ms->smp.max_cpus; i++) {
+        Object *cpu = object_new(ms->cpu_type);
+
+        object_property_set_uint(cpu, "apic-id",
+                                 ms->possible_cpus->cpus[i].arch_id,
+                                 &error_fatal);
+        qdev_realize_and_unref(DEVICE(cpu), NULL, &error_fatal);
+    }
+}
+
 static void xenpv_machine_init(MachineState *machine)
 {
     XenPvMachineState *s = XENPV_MACHINE(machine);
@@ -523,7 +544,7 @@ static void xenpv_machine_init(MachineState *machine)
     } else {
         qemu_uuid_generate(&s->uuid);
     }
-    x86_cpus_init(X86_MACHINE(machine), CPU_VERSION_LATEST);
+    init_vcpus(machine);
     share_memory_with_guest();
     /*
      * Exit notifiers run last in, first out: the bus, which has one as well,
@@ -638,7 +659,7 @@ static void xenpv_machine_class_init(ObjectClass *oc, void *data)
     mc->desc = "Xen PV guest, without Xen";
     mc->init = xenpv_machine_init;
     mc->reset = xenpv_machine_reset;
-    mc->max_cpus = 1;
+    mc->max_cpus = XENPV_MAX_VCPUS;
     mc->default_cpu_type = X86_CPU_TYPE_NAME("max");
     mc->default_ram_size = 512 * MiB;
     mc->default_ram_id = "xenpv.ram";

@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #define XENPV_ABI_MAGIC         0x6e6f4d76506e6558ull   /* "XenPvMon" */
-#define XENPV_ABI_VERSION       1
+#define XENPV_ABI_VERSION       2
 
 #define XENPV_MAX_VCPUS         64
 
@@ -106,14 +106,11 @@
  *               with one exchange and puts them into vcpu_info.  So QEMU need
  *               not know where the guest keeps its vcpu_info.
  * @resync: set by QEMU when the clock was stopped or moved
- * @polling: this vCPU sleeps in SCHEDOP_poll and wants to be told of masked
- *           ports too; written by the monitor
  */
 struct xenpv_mon_kick {
     uint64_t pending_sel;
     uint32_t resync;
-    uint32_t polling;
-    uint32_t pad[12];
+    uint32_t pad[13];
 };
 
 /* Frame types, one byte for each mfn of guest RAM, from shared.types_off */
@@ -121,7 +118,8 @@ struct xenpv_mon_kick {
 #define XENPV_FRAME_L2          0x02
 #define XENPV_FRAME_L3          0x04
 #define XENPV_FRAME_L4          0x08
-#define XENPV_FRAME_FREE        0x80    /* given back by the guest */
+#define XENPV_FRAME_GOING       0x40    /* being given back by the guest */
+#define XENPV_FRAME_FREE        0x80    /* given back */
 
 #define XENPV_GUEST_LINUX       0x0001  /* one CR3; lazy write access */
 #define XENPV_GUEST_STRICT      0x0002  /* ring 3, two CR3s, as Xen does */
@@ -151,6 +149,8 @@ struct xenpv_mon_kick {
  * @uuid: answer to XENVER_guest_handle
  * @apic_id: local APIC id of each vCPU
  * @grant_frames: grant table frames in use; written by the monitor
+ * @poll_mask: vCPUs that sleep in SCHEDOP_poll and want to be told of every
+ *             port, masked, or of another vCPU's; written by the monitor
  * @kick: see above
  */
 struct xenpv_mon_shared {
@@ -175,7 +175,8 @@ struct xenpv_mon_shared {
     uint64_t start_cr3;
     uint8_t uuid[16];
     uint32_t apic_id[XENPV_MAX_VCPUS];
-    uint8_t pad[128 - 8 - 16];
+    uint64_t poll_mask;
+    uint8_t pad[128 - 16 - 16];
     struct xenpv_mon_kick kick[XENPV_MAX_VCPUS];
 };
 

@@ -14,12 +14,15 @@
  *      stop, whoever set it has done or is doing the rest.
  *   2. the port's bit in evtchn_mask is set: stop.  Who unmasks looks at the
  *      pending bit after clearing the mask bit, so one of us sees the other;
- *      both sides use fully ordered atomics.  A vCPU in SCHEDOP_poll waits
- *      for ports it has masked and is told all the same.
+ *      both sides use fully ordered atomics.
  *   3. set the word's bit in the vCPU's xenpv_mon_kick.pending_sel.  Any bit
  *      was set there: stop, the monitor has not yet made its exchange and an
  *      interrupt for that is on its way.
  *   4. interrupt the vCPU.
+ *
+ * A vCPU in SCHEDOP_poll may wait for any port, masked or bound to another.
+ * It puts itself into poll_mask, then looks at the pending bits, and is
+ * interrupted after step 1 to look again.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -92,23 +95,36 @@ static void kick(XenPvEmu *emu, unsigned vcpu)
     qemu_bh_schedule(emu->kick_bh);
 }
 
+static void kick_all(XenPvEmu *emu, uint64_t mask)
+{
+    while (mask) {
+        unsigned vcpu = ctz64(mask);
+
+        mask &= mask - 1;
+        if (vcpu < emu->cfg.nr_vcpus) {
+            kick(emu, vcpu);
+        }
+    }
+}
+
 /* Steps 1 to 4 above.  Any thread. */
 void xenpv_emu_set_pending(XenPvEmu *emu, uint32_t port)
 {
     uint64_t bit = port_bit(port);
     unsigned vcpu = qatomic_read(&emu->port[port].vcpu);
     struct xenpv_mon_kick *mon = &emu->cfg.shared->kick[vcpu];
+    uint64_t sel = 1ull << (port / BITS_PER_WORD);
+    uint64_t kicks;
 
     if (qatomic_fetch_or(pending_word(emu, port), bit) & bit) {
         return;
     }
-    if ((qatomic_read(mask_word(emu, port)) & bit) &&
-        !qatomic_read(&mon->polling)) {
-        return;
+    kicks = qatomic_read(&emu->cfg.shared->poll_mask);
+    if (!(qatomic_read(mask_word(emu, port)) & bit) &&
+        !qatomic_fetch_or(&mon->pending_sel, sel)) {
+        kicks |= 1ull << vcpu;
     }
-    if (!qatomic_fetch_or(&mon->pending_sel, 1ull << (port / BITS_PER_WORD))) {
-        kick(emu, vcpu);
-    }
+    kick_all(emu, kicks);
 }
 
 /* Whoever gets the port next starts with no event pending. */
