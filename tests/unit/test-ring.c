@@ -470,6 +470,139 @@ static void test_bytes_hostile(void)
     g_assert_cmpuint(p->page.out_cons, ==, 7);
 }
 
+/* ---- event rings ---- */
+
+#define NR 5
+#define STRIDE 12
+
+typedef struct Events {
+    uint32_t prod, cons;
+    uint8_t slot[NR * STRIDE];
+    XenPvEventRing writer, reader;
+} Events;
+
+static void events_init(Events *e, uint32_t start)
+{
+    memset(e, 0, sizeof(*e));
+    e->prod = e->cons = start;
+    xenpv_event_ring_init(&e->writer, e->slot, NR, STRIDE, &e->prod,
+                          &e->cons);
+    xenpv_event_ring_init(&e->reader, e->slot, NR, STRIDE, &e->cons,
+                          &e->prod);
+}
+
+static void test_events_wrap(void)
+{
+    uint32_t put = 0, taken = 0;
+    uint8_t ev[STRIDE], want[STRIDE];
+    Events e;
+    int i;
+
+    events_init(&e, 0x7ffffff0);
+    for (i = 0; i < 5000; i++) {
+        int n = g_test_rand_int_range(0, NR + 2);
+
+        while (n--) {
+            memset(ev, put, STRIDE);
+            g_assert_cmpint(xenpv_event_ring_put(&e.writer, ev), ==,
+                            put - taken < NR);
+            put += put - taken < NR;
+        }
+        xenpv_event_ring_push(&e.writer);
+        for (n = g_test_rand_int_range(0, NR + 1);
+             n && xenpv_event_ring_take(&e.reader, ev); n--) {
+            memset(want, taken++, STRIDE);
+            g_assert_cmpmem(ev, STRIDE, want, STRIDE);
+        }
+        xenpv_event_ring_release(&e.reader);
+    }
+    g_assert_cmpuint(taken, >, 1000);
+}
+
+/* Shown at once, and only what is new; a writer without room is told. */
+static void test_events_notify(void)
+{
+    uint8_t ev[STRIDE] = { 0 };
+    Events e;
+    int i;
+
+    events_init(&e, 0);
+    g_assert_false(xenpv_event_ring_push(&e.writer));
+    g_assert_true(xenpv_event_ring_put(&e.writer, ev));
+    g_assert_false(xenpv_event_ring_take(&e.reader, ev));
+    g_assert_true(xenpv_event_ring_push(&e.writer));
+    g_assert_false(xenpv_event_ring_push(&e.writer));
+    g_assert_true(xenpv_event_ring_take(&e.reader, ev));
+    g_assert_cmpuint(e.cons, ==, 0);
+    g_assert_false(xenpv_event_ring_release(&e.reader));
+    g_assert_cmpuint(e.cons, ==, 1);
+    g_assert_false(xenpv_event_ring_release(&e.reader));
+
+    for (i = 0; i < NR; i++) {
+        g_assert_true(xenpv_event_ring_put(&e.writer, ev));
+    }
+    g_assert_false(xenpv_event_ring_put(&e.writer, ev));
+    xenpv_event_ring_push(&e.writer);
+    g_assert_true(xenpv_event_ring_take(&e.reader, ev));
+    g_assert_true(xenpv_event_ring_release(&e.reader));
+
+    /* It filled up after the reader had looked: told all the same. */
+    events_init(&e, 0);
+    xenpv_event_ring_put(&e.writer, ev);
+    xenpv_event_ring_push(&e.writer);
+    g_assert_true(xenpv_event_ring_take(&e.reader, ev));
+    for (i = 1; i < NR; i++) {
+        xenpv_event_ring_put(&e.writer, ev);
+    }
+    xenpv_event_ring_push(&e.writer);
+    g_assert_true(xenpv_event_ring_release(&e.reader));
+}
+
+static void test_events_hostile(void)
+{
+    static const struct {
+        uint32_t ahead;
+        bool possible;
+    } rows[] = {
+        { 0, true }, { 1, true }, { NR, true }, { NR + 1, false },
+        { -1, false }, { INT32_MAX, false }, { INT32_MIN, false },
+    };
+    uint8_t ev[STRIDE] = { 0 };
+    Events e;
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(rows); i++) {
+        events_init(&e, 7);
+        e.prod = 7 + rows[i].ahead;
+        g_assert_cmpint(xenpv_event_ring_take(&e.reader, ev), ==,
+                        rows[i].possible && rows[i].ahead);
+        g_assert_cmpint(e.reader.broken, ==, !rows[i].possible);
+        if (!rows[i].possible) {
+            e.prod = 8;
+            g_assert_false(xenpv_event_ring_take(&e.reader, ev));
+        }
+        events_init(&e, 7);
+        e.cons = 7 - rows[i].ahead;
+        g_assert_cmpint(xenpv_event_ring_put(&e.writer, ev), ==,
+                        rows[i].possible && rows[i].ahead < NR);
+        g_assert_cmpint(e.writer.broken, ==, !rows[i].possible);
+        if (!rows[i].possible) {
+            e.cons = 7;
+            g_assert_false(xenpv_event_ring_put(&e.writer, ev));
+        }
+    }
+
+    /* A writer that goes on and on is let no further than its slots. */
+    events_init(&e, 0);
+    for (i = 0; i < NR; i++) {
+        e.prod++;
+        g_assert_true(xenpv_event_ring_take(&e.reader, ev));
+    }
+    e.prod++;
+    g_assert_false(xenpv_event_ring_take(&e.reader, ev));
+    g_assert_true(e.reader.broken);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -483,5 +616,8 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/ring/bytes/wrap", test_bytes_wrap);
     g_test_add_func("/xenpv/ring/bytes/peek", test_bytes_peek);
     g_test_add_func("/xenpv/ring/bytes/hostile", test_bytes_hostile);
+    g_test_add_func("/xenpv/ring/events/wrap", test_events_wrap);
+    g_test_add_func("/xenpv/ring/events/notify", test_events_notify);
+    g_test_add_func("/xenpv/ring/events/hostile", test_events_hostile);
     return g_test_run();
 }

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Two kinds of ring carry all PV traffic.
+ * Three kinds of ring carry all PV traffic.
  *
  * The request ring (XenPvRing) is one or more pages.  A 64-byte header holds
  * four indices; slots of one size follow, a power of two of them.  A slot
@@ -34,9 +34,15 @@
  * page: console and xenstore have two of them each.  One side moves prod,
  * the other cons.  There is no hold-off: one notification per batch.
  *
- * The peer is hostile.  Both kinds keep their own index privately and use
- * the one in shared memory only to tell the peer; both copy data out exactly
- * once, so that what was checked is what is used; both go broken, for good,
+ * The event ring (XenPvEventRing) is one direction of messages of one size,
+ * also inside a single page: framebuffer and input devices have two of them.
+ * No slot is answered, and there is no hold-off either: the reader tells a
+ * writer that had no room, the writer tells the reader once per batch.  The
+ * number of slots is what fits and no power of two.
+ *
+ * The peer is hostile.  All kinds keep their own index privately and use
+ * the one in shared memory only to tell the peer; all copy data out exactly
+ * once, so that what was checked is what is used; all go broken, for good,
  * when the peer's index is one it cannot have.  A broken ring is empty, full
  * and idle: loops over it end.  Who owns the ring looks at @broken after a
  * batch and closes the device.
@@ -476,6 +482,172 @@ static inline uint32_t xenpv_byte_ring_write(XenPvByteRing *ring,
         qatomic_store_release(ring->own, ring->pos);
     }
     return len;
+}
+
+/**
+ * XenPvEventRing: one direction of events of one size, from our end
+ * @slot: the slots, shared
+ * @nr: how many
+ * @stride: bytes of one event
+ * @own: the shared index we move: cons when we read, prod when we write
+ * @peer: the shared index the other side moves
+ * @pos: our index; @own is written from it and never read back
+ * @shown: our index as the peer has been shown it
+ * @end: a ring we read: the peer's index as last read and judged
+ * @broken: the peer's index was impossible
+ */
+typedef struct XenPvEventRing {
+    uint8_t *slot;
+    uint32_t nr;
+    uint32_t stride;
+    uint32_t *own;
+    uint32_t *peer;
+    uint32_t pos;
+    uint32_t shown;
+    uint32_t end;
+    bool broken;
+} XenPvEventRing;
+
+/**
+ * xenpv_event_ring_init: start to use one direction
+ * @ring: to be filled in
+ * @slot: the shared slots
+ * @nr: how many
+ * @stride: bytes of one event
+ * @own: the shared index we move
+ * @peer: the shared index the other side moves
+ *
+ * Goes on from where @own stands.
+ */
+static inline void xenpv_event_ring_init(XenPvEventRing *ring, void *slot,
+                                         uint32_t nr, uint32_t stride,
+                                         uint32_t *own, uint32_t *peer)
+{
+    uint32_t start = qatomic_read(own);
+
+    *ring = (XenPvEventRing) {
+        .slot = slot,
+        .nr = nr,
+        .stride = stride,
+        .own = own,
+        .peer = peer,
+        .pos = start,
+        .shown = start,
+        .end = start,
+    };
+}
+
+static inline void *xenpv_event_ring_at(const XenPvEventRing *ring)
+{
+    return ring->slot + ring->pos % ring->nr * ring->stride;
+}
+
+/**
+ * xenpv_event_ring_take: copy the next event out
+ * @ring: a ring we read
+ * @ev: where to; private memory, @stride bytes
+ *
+ * At most as many as the ring has slots before the next
+ * xenpv_event_ring_release().
+ *
+ * Returns: false if there is none, or the ring is broken
+ */
+static inline bool xenpv_event_ring_take(XenPvEventRing *ring, void *ev)
+{
+    if (ring->broken) {
+        return false;
+    }
+    if (ring->pos == ring->end) {
+        /* The slots are read after the index that says they are filled. */
+        uint32_t prod = qatomic_load_acquire(ring->peer);
+
+        if (prod - ring->shown > ring->nr ||
+            prod - ring->pos > ring->nr) {
+            ring->broken = true;
+            return false;
+        }
+        ring->end = prod;
+        if (ring->pos == prod) {
+            return false;
+        }
+    }
+    memcpy(ev, xenpv_event_ring_at(ring), ring->stride);
+    /* No second fetch: the compiler must not go back to the slot. */
+    barrier();
+    ring->pos++;
+    return true;
+}
+
+/**
+ * xenpv_event_ring_release: give the slots of taken events back
+ * @ring: a ring we read
+ *
+ * Returns: true if the writer may have found the ring full, and waits to be
+ *          notified
+ */
+static inline bool xenpv_event_ring_release(XenPvEventRing *ring)
+{
+    uint32_t old = ring->shown;
+
+    if (ring->pos == old) {
+        return false;
+    }
+    /* The events are copied before the writer may reuse their slots. */
+    qatomic_store_release(ring->own, ring->pos);
+    ring->shown = ring->pos;
+    /*
+     * The writer moves its index and then looks whether there is room; we
+     * make room and then look at its index.  With a full barrier on both sides
+     * one of us sees what the other did.
+     */
+    smp_mb();
+    return qatomic_read(ring->peer) - old >= ring->nr;
+}
+
+/**
+ * xenpv_event_ring_put: append an event
+ * @ring: a ring we write
+ * @ev: the event, @stride bytes
+ *
+ * Not seen by the reader before xenpv_event_ring_push().
+ *
+ * Returns: false if the ring is full or broken
+ */
+static inline bool xenpv_event_ring_put(XenPvEventRing *ring, const void *ev)
+{
+    uint32_t used;
+
+    if (ring->broken) {
+        return false;
+    }
+    used = ring->pos - qatomic_load_acquire(ring->peer);
+    if (used > ring->nr) {
+        ring->broken = true;
+        return false;
+    }
+    if (used == ring->nr) {
+        return false;
+    }
+    memcpy(xenpv_event_ring_at(ring), ev, ring->stride);
+    ring->pos++;
+    return true;
+}
+
+/**
+ * xenpv_event_ring_push: show the reader all events put so far
+ * @ring: a ring we write
+ *
+ * Returns: true if there are any, and the reader is to be notified
+ */
+static inline bool xenpv_event_ring_push(XenPvEventRing *ring)
+{
+    if (ring->pos == ring->shown) {
+        return false;
+    }
+    /* The slots are filled before the index says so. */
+    qatomic_store_release(ring->own, ring->pos);
+    ring->shown = ring->pos;
+    return true;
 }
 
 #endif /* HW_XENPV_RING_H */
