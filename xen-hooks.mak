@@ -32,3 +32,6 @@ hook    += hw/xen/Kconfig       | default y if (XEN || XEN_EMU) |     depends on
 hook    += meson.build          | 'hw/xen', |     'hw/xenpv',
 
 hook    += tests/meson.build    | subdir('unit') | subdir('xenpv')
+
+# -vga xenfb, which upstream has with its own PV back ends only.
+hook    += system/vl.c          | static const VGAInterfaceInfo vga_interfaces[VGA_TYPE_MAX] = { |     [VGA_XENFB] = { .opt_name = "xenfb", .name = "Xen PV framebuffer" },

@@ -301,6 +301,8 @@ static void publish_domain(XenPvMachineState *s, const XenPvStartOfDay *sod,
 static void build_guest(XenPvMachineState *s)
 {
     MachineState *ms = MACHINE(s);
+    g_autofree char *cmdline = xenpv_display_cmdline(s->bus,
+                                                     ms->kernel_cmdline);
     XenPvGuestMemory memory = {
         .nr_pages = s->map.nr_pages,
         .pfn_to_mfn = memory_pfn_to_mfn,
@@ -312,7 +314,7 @@ static void build_guest(XenPvMachineState *s)
         .initrd = s->initrd,
         .initrd_len = s->initrd_len,
         .initrd_filename = ms->initrd_filename,
-        .cmdline = ms->kernel_cmdline,
+        .cmdline = cmdline,
         .shared_info_maddr = XENPV_RAM_HOLE + XENPV_OFF_SHARED_INFO,
     };
     XenPvStartOfDay sod = { 0 };
@@ -552,7 +554,8 @@ static void xenpv_machine_init(MachineState *machine)
      */
     s->exit.notify = xenpv_exit;
     qemu_add_exit_notifier(&s->exit);
-    if (!init_emulation(s, &err) || !init_console(s, &err)) {
+    if (!init_emulation(s, &err) || !init_console(s, &err) ||
+        !xenpv_display_init(s->bus, &err)) {
         goto fail;
     }
     s->powerdown.notify = xenpv_powerdown;

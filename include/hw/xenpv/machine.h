@@ -142,6 +142,25 @@ void xenpv_guest_crashed(const char *why);
 /** xenpv_guest_restarted: the machine was reset */
 void xenpv_guest_restarted(void);
 
+typedef struct XenPvBus XenPvBus;
+
+/**
+ * xenpv_display_init: make what -vga asks for
+ *
+ * Returns: false with @errp set
+ */
+bool xenpv_display_init(XenPvBus *bus, Error **errp);
+
+/**
+ * xenpv_display_cmdline: a command line with which a guest shows pictures
+ * @bus: the guest's devices, with the sizes that the user wants
+ * @cmdline: the user's
+ *
+ * Returns: (transfer full): with what Linux must be told there, unless the
+ *          user has
+ */
+char *xenpv_display_cmdline(XenPvBus *bus, const char *cmdline);
+
 typedef struct ArchCPU X86CPU;
 
 /**
