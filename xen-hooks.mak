@@ -28,6 +28,10 @@ hook    += hw/Kconfig           | source xen/Kconfig | source xenpv/Kconfig
 hook    += hw/i386/Kconfig      | depends on KVM && I386 |     depends on !XENPV
 hook    += hw/xen/Kconfig       | default y if (XEN || XEN_EMU) |     depends on !XENPV
 
+# The accelerator "xen" selects them, and a select is stronger than a default:
+# below this line it is what a symbol selects that nothing ever sets.
+hook    += accel/Kconfig        | select PCI_EXPRESS_GENERIC_BRIDGE | config XEN_SELECTS_BUS
+
 # trace/ is processed before hw/, so our folder cannot add itself.
 hook    += meson.build          | 'hw/xen', |     'hw/xenpv',
 

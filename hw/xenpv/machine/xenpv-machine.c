@@ -1,535 +1,70 @@
 /*
- * -M xenpv: options, memory, the life of the guest.
+ * -M xenpv: the type, its options, and which mode it is.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Emulate mode.  The machine has RAM, the monitor block, local APICs and the
- * two doorbell ports; everything else the guest sees is made of memory,
- * events and xenstore.  Every reset builds it all anew, from the kernel and
- * initrd read at start.
+ * Who made the domain decides what there is to do, so every mode has a file of
+ * its own (emulate.c, attach.c).  Attaching is asked for by -xen-attach and by
+ * nothing else; what the host looks like never counts.
  */
 #include "qemu/osdep.h"
-#include "qemu/cutils.h"
 #include "qemu/error-report.h"
-#include "qemu/notify.h"
-#include "qemu/timer.h"
 #include "qemu/units.h"
-#include "qemu/uuid.h"
 #include "qapi/error.h"
 #include "cpu.h"
-#include "exec/address-spaces.h"
-#include "exec/translation-block.h"
-#include "system/cpu-timers.h"
 #include "hw/boards.h"
 #include "hw/i386/x86.h"
-#include "hw/qdev-properties.h"
-#include "hw/qdev-properties-system.h"
-#include "hw/xenpv/hypervisor/emulated/emulated.h"
+#include "hw/xen/xen.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/trace.h"
-#include "hw/xenpv/xen_backend.h"
 #include "system/reset.h"
-#include "system/rtc.h"
-#include "system/runstate.h"
-#include "system/system.h"
-#include "system/tcg.h"
-#include "system/kvm.h"
+#include "system/xen.h"
 
 #define TYPE_XENPV_MACHINE MACHINE_TYPE_NAME("xenpv")
 OBJECT_DECLARE_SIMPLE_TYPE(XenPvMachineState, XENPV_MACHINE)
 
-#define GUEST_DOMID 1
-
-/* What the smallest Linux needs, far below any that is useful */
-#define MIN_RAM     (16 * MiB)
-
 struct XenPvMachineState {
     X86MachineState parent_obj;
 
-    /* options */
-    char *mode;
-    bool strict;
-    char *store_path;
-
-    XenPvMemoryMap map;
-    XenPvBlockLayout layout;
-    MemoryRegion ram_low;
-    MemoryRegion ram_high;
-    MemoryRegion block;
-    void *ram_ptr;
-    void *block_ptr;
-    XenPvKernel *kernel;
-    uint8_t *initrd;
-    size_t initrd_len;
-    QemuUUID uuid;
-    XenPvEmu *emu;
-    XenPvBus *bus;
-    XenPvEmergencyConsole emergency;
-    Notifier powerdown;
-    Notifier exit;
-    uint64_t tsc_khz;
+    bool attach;                /* -xen-attach was given */
+    char *mode_name;
+    XenPvMachineOptions options;
+    const XenPvMode *mode;
+    void *mode_state;
 };
 
-/* ---- what the emulation asks of the machine ---- */
-
-static void *hook_frame_ptr(void *opaque, uint64_t mfn)
-{
-    XenPvMachineState *s = opaque;
-    uint64_t pfn;
-
-    if (!xenpv_mfn_to_pfn(&s->map, mfn, &pfn)) {
-        return NULL;
-    }
-    return (uint8_t *)s->ram_ptr + (pfn << XENPV_PAGE_SHIFT);
-}
-
-/*
- * What is written through a host pointer is DMA: whoever tracks dirty pages
- * or has translated code from them must hear of it.
- */
-static void ram_written(MemoryRegion *mr, void *ptr, uint64_t len)
-{
-    memory_region_ref(mr);
-    address_space_unmap(&address_space_memory, ptr, len, true, len);
-}
-
-static void hook_frame_dirty(void *opaque, uint64_t mfn, uint32_t offset,
-                             uint32_t len)
-{
-    XenPvMachineState *s = opaque;
-    uint8_t *ptr = hook_frame_ptr(opaque, mfn);
-
-    if (ptr && offset < XENPV_PAGE_SIZE && len <= XENPV_PAGE_SIZE - offset) {
-        ram_written(MACHINE(s)->ram, ptr + offset, len);
-    }
-}
-
-/* The same on every accelerator: a message to the vCPU's local APIC */
-static void hook_kick(void *opaque, unsigned vcpu)
-{
-    XenPvMachineState *s = opaque;
-    uint32_t apic_id = xenpv_block_shared(s->block_ptr)->apic_id[vcpu];
-
-    address_space_stl_le(&address_space_memory,
-                         XENPV_APIC_GPA | (apic_id & 0xff) << 12,
-                         XENPV_VECTOR_EVENT, MEMTXATTRS_UNSPECIFIED, NULL);
-}
-
-static int hook_shutdown(void *opaque, unsigned reason, uint64_t arg)
-{
-    return xenpv_guest_shutdown(reason);
-}
-
-static void hook_console_write(void *opaque, const uint8_t *buf, uint32_t len)
-{
-    XenPvMachineState *s = opaque;
-
-    xenpv_emergency_write(&s->emergency, buf, len);
-}
-
-static uint32_t hook_console_read(void *opaque, uint8_t *buf, uint32_t room)
-{
-    return 0;
-}
-
-static void hook_clock(void *opaque, struct xenpv_mon_clock *clock)
-{
-    XenPvMachineState *s = opaque;
-    struct tm now;
-
-    qemu_get_timedate(&now, 0);
-    clock->ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
-    clock->wall_ns = mktimegm(&now) * NANOSECONDS_PER_SECOND +
-                     qemu_clock_get_ns(rtc_clock) % NANOSECONDS_PER_SECOND -
-                     clock->ns;
-    clock->tsc_khz = s->tsc_khz;
-}
-
-static void hook_panic(void *opaque, const char *text)
-{
-    xenpv_guest_crashed(text);
-}
-
-static void hook_discard(void *opaque, const uint64_t *mfns, uint32_t nr)
-{
-    XenPvMachineState *s = opaque;
-    uint64_t pfn;
-    uint32_t i;
-
-    for (i = 0; i < nr; i++) {
-        if (xenpv_mfn_to_pfn(&s->map, mfns[i], &pfn)) {
-            ram_block_discard_range(MACHINE(s)->ram->ram_block,
-                                    pfn << XENPV_PAGE_SHIFT,
-                                    XENPV_PAGE_SIZE);
-        }
-    }
-}
-
-static const XenPvEmuHooks machine_hooks = {
-    .frame_ptr = hook_frame_ptr,
-    .frame_dirty = hook_frame_dirty,
-    .kick = hook_kick,
-    .shutdown = hook_shutdown,
-    .console_write = hook_console_write,
-    .console_read = hook_console_read,
-    .clock = hook_clock,
-    .panic = hook_panic,
-    .discard = hook_discard,
+/* Those that mode=NAME can ask for. */
+static const XenPvMode *const modes[] = {
+    &xenpv_mode_emulate,
 };
 
-/* ---- the clock ---- */
-
-/*
- * TCG's time stamp counter is the host's tick counter, whose rate nobody
- * tells.  A rough value does: the monitor measures it anew every second.
- */
-typedef struct TickSample {
-    int64_t ns;
-    int64_t ticks;
-} TickSample;
-
-/*
- * Both clocks at one moment.  On a busy host the thread may be put aside
- * between the readings, so the closest of a few counts: a rate that is off
- * by such a pause would have the guest's first seconds take minutes.
- */
-static TickSample sample_ticks(void)
+static const XenPvMode *choose_mode(XenPvMachineState *s, Error **errp)
 {
-    TickSample best = { 0 };
-    int64_t shortest = INT64_MAX;
-    int i;
-
-    for (i = 0; i < 16; i++) {
-        int64_t before = get_clock();
-        int64_t ticks = cpu_get_host_ticks();
-        int64_t took = get_clock() - before;
-
-        if (took < shortest) {
-            shortest = took;
-            best = (TickSample) { before + took / 2, ticks };
-        }
-    }
-    return best;
-}
-
-static uint64_t measure_tsc_khz(void)
-{
-    TickSample first, last;
-
-    if (icount_enabled()) {
-        return NANOSECONDS_PER_SECOND / 1000;
-    }
-    first = sample_ticks();
-    do {
-        last = sample_ticks();
-    } while (last.ns - first.ns < 20 * SCALE_MS);
-    return muldiv64(last.ticks - first.ticks, 1000000, last.ns - first.ns);
-}
-
-static uint64_t tsc_khz(void)
-{
-    X86CPU *cpu = X86_CPU(first_cpu);
-
-    if (kvm_enabled() && cpu->env.tsc_khz) {
-        return cpu->env.tsc_khz;
-    }
-    return measure_tsc_khz();
-}
-
-/* ---- reset: everything anew ---- */
-
-static uint64_t memory_pfn_to_mfn(void *opaque, uint64_t pfn)
-{
-    XenPvMachineState *s = opaque;
-
-    return xenpv_pfn_to_mfn(&s->map, pfn);
-}
-
-static void *memory_pfn_to_ptr(void *opaque, uint64_t pfn)
-{
-    XenPvMachineState *s = opaque;
-
-    return (uint8_t *)s->ram_ptr + (pfn << XENPV_PAGE_SHIFT);
-}
-
-static void publish_start(XenPvMachineState *s, const XenPvStartOfDay *sod)
-{
-    struct xenpv_mon_shared *shared = xenpv_block_shared(s->block_ptr);
-    uint8_t *types = (uint8_t *)s->block_ptr + s->layout.types;
-    CPUState *cs;
-    size_t i;
-
-    shared->start_rip = sod->rip;
-    shared->start_rsp = sod->rsp;
-    shared->start_rsi = sod->rsi;
-    shared->start_cr3 = sod->cr3_mfn << XENPV_PAGE_SHIFT;
-    memcpy(shared->uuid, s->uuid.data, sizeof(shared->uuid));
-    for (i = 0; i < sod->nr_tables; i++) {
-        types[xenpv_pfn_to_mfn(&s->map, sod->tables[i].pfn)] |=
-            1u << (sod->tables[i].level - 1);
-    }
-    CPU_FOREACH(cs) {
-        shared->apic_id[cs->cpu_index] = X86_CPU(cs)->apic_id;
-    }
-}
-
-static void publish_domain(XenPvMachineState *s, const XenPvStartOfDay *sod,
-                           uint32_t store_port, uint32_t console_port)
-{
-    MachineState *ms = MACHINE(s);
-    g_autofree char *uuid = qemu_uuid_unparse_strdup(&s->uuid);
-    XenPvEmuDomain domain = {
-        .name = qemu_get_vm_name() ?: "guest",
-        .uuid = uuid,
-        .nr_vcpus = ms->smp.cpus,
-        .max_vcpus = ms->smp.max_cpus,
-        .memory_kib = ms->ram_size / KiB,
-        .max_memory_kib = ms->ram_size / KiB,
-        .store_gfn = sod->store_mfn,
-        .store_port = store_port,
-        .console_gfn = sod->console_mfn,
-        .console_port = console_port,
-    };
-
-    xenpv_emu_grant_seed(s->emu, 0, 0, sod->console_mfn);
-    xenpv_emu_grant_seed(s->emu, 1, 0, sod->store_mfn);
-    xenpv_emu_store_attach(s->emu, memory_pfn_to_ptr(s, sod->store_pfn),
-                           store_port, &error_fatal);
-    xenpv_emu_write_domain(s->emu, &domain);
-}
-
-static void build_guest(XenPvMachineState *s)
-{
-    MachineState *ms = MACHINE(s);
-    g_autofree char *cmdline = xenpv_display_cmdline(s->bus,
-                                                     ms->kernel_cmdline);
-    XenPvGuestMemory memory = {
-        .nr_pages = s->map.nr_pages,
-        .pfn_to_mfn = memory_pfn_to_mfn,
-        .pfn_to_ptr = memory_pfn_to_ptr,
-        .opaque = s,
-    };
-    XenPvStartParams params = {
-        .kernel = s->kernel,
-        .initrd = s->initrd,
-        .initrd_len = s->initrd_len,
-        .initrd_filename = ms->initrd_filename,
-        .cmdline = cmdline,
-        .shared_info_maddr = XENPV_RAM_HOLE + XENPV_OFF_SHARED_INFO,
-    };
-    XenPvStartOfDay sod = { 0 };
-    uint32_t flags = 0;
-
-    if (s->kernel->guest_os == XENPV_GUEST_OS_LINUX) {
-        flags |= XENPV_GUEST_LINUX;
-    }
-    if (s->strict) {
-        flags |= XENPV_GUEST_STRICT;
-    }
-    xenpv_bus_quiesce(s->bus);
-    xenpv_block_fill(s->block_ptr, &s->layout, &s->map, flags);
-    xenpv_emu_reset(s->emu);
-    params.store_evtchn = xenpv_emu_alloc_port(s->emu, 0);
-    params.console_evtchn = xenpv_emu_alloc_port(s->emu, 0);
-    xenpv_build_start_of_day(&params, &memory, &sod, &error_fatal);
-    publish_start(s, &sod);
-    publish_domain(s, &sod, params.store_evtchn, params.console_evtchn);
-    xenpv_bus_restart(s->bus);
-    ram_written(ms->ram, s->ram_ptr, s->map.nr_pages << XENPV_PAGE_SHIFT);
-    ram_written(&s->block, s->block_ptr, s->layout.size);
-    xenpv_start_of_day_clear(&sod);
-}
-
-/*
- * With one vCPU TCG takes itself to be alone with guest memory, and a locked
- * instruction of the guest becomes a plain load and store.  It is not alone:
- * QEMU sets bits in shared_info and in the kick words at any time, and the
- * guest's store would undo one set in between: an event lost.
- */
-static void share_memory_with_guest(void)
-{
-    CPUState *cs;
-
-    if (tcg_enabled()) {
-        CPU_FOREACH(cs) {
-            tcg_cflags_set(cs, CF_PARALLEL);
-        }
-    }
-}
-
-static void xenpv_machine_reset(MachineState *machine, ResetType type)
-{
-    XenPvMachineState *s = XENPV_MACHINE(machine);
-    uint64_t boot_cr3;
-    CPUState *cs;
-
-    trace_xenpv_machine_reset();
-    xenpv_guest_restarted();
-    qemu_devices_reset(type);
-    if (!s->tsc_khz) {
-        s->tsc_khz = tsc_khz();     /* takes a while; not at every reboot */
-    }
-    build_guest(s);
-    boot_cr3 = xenpv_block_shared(s->block_ptr)->boot_cr3;
-    CPU_FOREACH(cs) {
-        X86CPU *cpu = X86_CPU(cs);
-
-        x86_cpu_after_reset(cpu);
-        xenpv_vcpu_start(cpu, cs->cpu_index, boot_cr3);
-    }
-}
-
-static void xenpv_powerdown(Notifier *n, void *opaque)
-{
-    XenPvMachineState *s = container_of(n, XenPvMachineState, powerdown);
-
-    xenpv_emu_request_shutdown(s->emu, "poweroff");
-}
-
-static void xenpv_exit(Notifier *n, void *opaque)
-{
-    XenPvMachineState *s = container_of(n, XenPvMachineState, exit);
-
-    g_clear_pointer(&s->emu, xenpv_emu_free);
-}
-
-/* ---- init ---- */
-
-static bool check_options(XenPvMachineState *s, Error **errp)
-{
-    MachineState *ms = MACHINE(s);
-
-    if (g_strcmp0(s->mode, "emulate")) {
-        error_setg(errp, "-M xenpv: mode=%s is not supported by this build",
-                   s->mode);
-        return false;
-    }
-    if (!ms->kernel_filename) {
-        error_setg(errp, "-M xenpv needs a guest kernel: -kernel FILE");
-        return false;
-    }
-    if (ms->firmware) {
-        error_setg(errp, "-M xenpv runs no firmware: -bios %s", ms->firmware);
-        return false;
-    }
-    if (ms->ram_size < MIN_RAM) {
-        error_setg(errp, "-m: a Xen PV guest needs at least %d MiB",
-                   (int)(MIN_RAM / MiB));
-        return false;
-    }
-    return true;
-}
-
-static bool load_files(XenPvMachineState *s, Error **errp)
-{
-    MachineState *ms = MACHINE(s);
-
-    s->kernel = xenpv_kernel_load(ms->kernel_filename, errp);
-    if (!s->kernel) {
-        return false;
-    }
-    if (ms->initrd_filename) {
-        s->initrd = xenpv_file_read(ms->initrd_filename, XENPV_FILE_MAX,
-                                    &s->initrd_len, errp);
-        if (!s->initrd) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool init_memory(XenPvMachineState *s, Error **errp)
-{
-    MachineState *ms = MACHINE(s);
-    MemoryRegion *sys = get_system_memory();
-    uint64_t low, high;
-
-    xenpv_memory_map_init(&s->map, ms->ram_size);
-    if (!xenpv_block_layout(&s->layout, &s->map, ms->smp.max_cpus)) {
-        error_setg(errp, "-m: more memory than -M xenpv can map");
-        return false;
-    }
-    low = s->map.low_pages << XENPV_PAGE_SHIFT;
-    high = (s->map.nr_pages - s->map.low_pages) << XENPV_PAGE_SHIFT;
-    memory_region_init_alias(&s->ram_low, OBJECT(s), "xenpv.ram-low", ms->ram,
-                             0, low);
-    memory_region_add_subregion(sys, XENPV_RAM_LOW, &s->ram_low);
-    if (high) {
-        memory_region_init_alias(&s->ram_high, OBJECT(s), "xenpv.ram-high",
-                                 ms->ram, low, high);
-        memory_region_add_subregion(sys, XENPV_RAM_HIGH, &s->ram_high);
-    }
-    if (!memory_region_init_ram(&s->block, NULL, "xenpv.monitor",
-                                s->layout.size, errp)) {
-        return false;
-    }
-    memory_region_add_subregion(sys, XENPV_RAM_HOLE, &s->block);
-    s->ram_ptr = memory_region_get_ram_ptr(ms->ram);
-    s->block_ptr = memory_region_get_ram_ptr(&s->block);
-    return true;
-}
-
-static bool init_emulation(XenPvMachineState *s, Error **errp)
-{
-    uint8_t *block = s->block_ptr;
-    XenPvEmuConfig config = {
-        .guest = GUEST_DOMID,
-        .nr_vcpus = MACHINE(s)->smp.max_cpus,
-        .shared = xenpv_block_shared(block),
-        .ports = (void *)(block + XENPV_OFF_PORTS),
-        .shared_info = block + XENPV_OFF_SHARED_INFO,
-        .grants = block + XENPV_OFF_GRANT,
-        .mailboxes = block + XENPV_OFF_MAILBOX,
-        .hooks = &machine_hooks,
-        .opaque = s,
-    };
-
-    s->emu = xenpv_emu_new(&config, errp);
-    if (!s->emu) {
-        return false;
-    }
-    xenpv_emu_add_doorbells(s->emu, get_system_io(), OBJECT(s));
-    if (s->store_path &&
-        !xenpv_emu_socket_open(s->emu, s->store_path, errp)) {
-        return false;
-    }
-    s->bus = xenpv_bus_create(xenpv_emu_hv(s->emu), GUEST_DOMID, errp);
-    return s->bus;
-}
-
-/* The guest's hvc0 is what -serial says, stdio with -nographic */
-static bool init_console(XenPvMachineState *s, Error **errp)
-{
-    Chardev *chr = serial_hd(0);
-    DeviceState *dev;
-
-    if (!chr) {
-        return true;
-    }
-    dev = qdev_new("xen-console");
-    qdev_prop_set_chr(dev, "chardev", chr);
-    return qdev_realize_and_unref(dev, BUS(s->bus), errp);
-}
-
-/*
- * A guest starts all vCPUs it may ever have and then takes those down that
- * xenstore says are offline, so that all must be there from the start.  One
- * that is down sleeps in the monitor.
- */
-static void init_vcpus(MachineState *ms)
-{
-    X86MachineState *x86ms = X86_MACHINE(ms);
+    const char *name = s->mode_name ?: "emulate";
     unsigned i;
 
-    x86_cpus_init(x86ms, CPU_VERSION_LATEST);
-    for (i = ms->smp.cpus; i < ms->smp.max_cpus; i++) {
-        Object *cpu = object_new(ms->cpu_type);
-
-        object_property_set_uint(cpu, "apic-id",
-                                 ms->possible_cpus->cpus[i].arch_id,
-                                 &error_fatal);
-        qdev_realize_and_unref(DEVICE(cpu), NULL, &error_fatal);
+#ifdef CONFIG_XEN
+    if (s->attach) {
+        if (s->mode_name) {
+            error_setg(errp, "-M xenpv,mode=%s: with -xen-attach a toolstack "
+                       "has made the domain", name);
+            return NULL;
+        }
+        return &xenpv_mode_attach;
     }
+#endif
+    if (xen_enabled()) {
+        error_setg(errp, "-M xenpv,accel=xen: to serve a domain that a "
+                   "toolstack has made give -xen-attach and -xen-domid");
+        return NULL;
+    }
+    for (i = 0; i < ARRAY_SIZE(modes); i++) {
+        if (!strcmp(modes[i]->name, name)) {
+            return modes[i];
+        }
+    }
+    error_setg(errp, "-M xenpv: mode=%s is not supported by this build", name);
+    return NULL;
 }
 
 static void xenpv_machine_init(MachineState *machine)
@@ -537,93 +72,103 @@ static void xenpv_machine_init(MachineState *machine)
     XenPvMachineState *s = XENPV_MACHINE(machine);
     Error *err = NULL;
 
-    if (!check_options(s, &err) || !load_files(s, &err) ||
-        !init_memory(s, &err)) {
-        goto fail;
+    s->mode = choose_mode(s, &err);
+    if (s->mode) {
+        s->mode_state = s->mode->init(machine, &s->options, &err);
     }
-    if (qemu_uuid_set) {
-        s->uuid = qemu_uuid;
-    } else {
-        qemu_uuid_generate(&s->uuid);
+    if (!s->mode_state) {
+        error_report_err(err);
+        exit(EXIT_FAILURE);
     }
-    init_vcpus(machine);
-    share_memory_with_guest();
-    /*
-     * Exit notifiers run last in, first out: the bus, which has one as well,
-     * must find the hypervisor still there.
-     */
-    s->exit.notify = xenpv_exit;
-    qemu_add_exit_notifier(&s->exit);
-    if (!init_emulation(s, &err) || !init_console(s, &err) ||
-        !xenpv_display_init(s->bus, &err)) {
-        goto fail;
-    }
-    s->powerdown.notify = xenpv_powerdown;
-    qemu_register_powerdown_notifier(&s->powerdown);
-    return;
+}
 
-fail:
-    error_report_err(err);
-    exit(EXIT_FAILURE);
+static void xenpv_machine_reset(MachineState *machine, ResetType type)
+{
+    XenPvMachineState *s = XENPV_MACHINE(machine);
+
+    trace_xenpv_machine_reset();
+    s->mode->reset(s->mode_state, type);
 }
 
 /* ---- the type ---- */
 
 static char *get_mode(Object *obj, Error **errp)
 {
-    return g_strdup(XENPV_MACHINE(obj)->mode);
+    return g_strdup(XENPV_MACHINE(obj)->mode_name ?: "emulate");
 }
 
 static void set_mode(Object *obj, const char *value, Error **errp)
 {
     XenPvMachineState *s = XENPV_MACHINE(obj);
 
-    if (strcmp(value, "emulate") && strcmp(value, "create") &&
-        strcmp(value, "attach")) {
+    if (!strcmp(value, "attach")) {
+        error_setg(errp, "-M xenpv: to attach to a domain that a toolstack "
+                   "has made give -xen-attach and -xen-domid, not mode=");
+        return;
+    }
+    if (strcmp(value, "emulate") && strcmp(value, "create")) {
         error_setg(errp, "-M xenpv: unknown mode '%s' (emulate, create)",
                    value);
         return;
     }
-    g_free(s->mode);
-    s->mode = g_strdup(value);
+    g_free(s->mode_name);
+    s->mode_name = g_strdup(value);
 }
 
 static char *get_store_path(Object *obj, Error **errp)
 {
-    return g_strdup(XENPV_MACHINE(obj)->store_path);
+    return g_strdup(XENPV_MACHINE(obj)->options.store_path);
 }
 
 static void set_store_path(Object *obj, const char *value, Error **errp)
 {
     XenPvMachineState *s = XENPV_MACHINE(obj);
 
-    g_free(s->store_path);
-    s->store_path = g_strdup(value);
+    g_free(s->options.store_path);
+    s->options.store_path = g_strdup(value);
 }
 
 static bool get_strict(Object *obj, Error **errp)
 {
-    return XENPV_MACHINE(obj)->strict;
+    return XENPV_MACHINE(obj)->options.strict;
 }
 
 static void set_strict(Object *obj, bool value, Error **errp)
 {
-    XENPV_MACHINE(obj)->strict = value;
+    XENPV_MACHINE(obj)->options.strict = value;
+}
+
+/* Without it the accelerator fails in three lines, and we do in one. */
+static bool have_privcmd(void)
+{
+    return access("/dev/xen/privcmd", F_OK) == 0 ||
+           access("/proc/xen/privcmd", F_OK) == 0;
 }
 
 static void xenpv_machine_instance_init(Object *obj)
 {
-    XENPV_MACHINE(obj)->mode = g_strdup("emulate");
+    XenPvMachineState *s = XENPV_MACHINE(obj);
+    MachineClass *mc = MACHINE_GET_CLASS(s);
+
+    /*
+     * The accelerator of that name sets xen_mode as well, later: only now does
+     * it say what the user has asked for.  The options below are read next.
+     */
+    s->attach = xen_mode == XEN_ATTACH;
+    if (s->attach && have_privcmd()) {
+        mc->default_machine_opts = "accel=xen";
+    }
 }
 
 static void xenpv_machine_finalize(Object *obj)
 {
     XenPvMachineState *s = XENPV_MACHINE(obj);
 
-    g_free(s->mode);
-    g_free(s->store_path);
-    xenpv_kernel_free(s->kernel);
-    g_free(s->initrd);
+    if (s->mode_state) {
+        s->mode->free(s->mode_state);
+    }
+    g_free(s->mode_name);
+    g_free(s->options.store_path);
 }
 
 /*
@@ -659,7 +204,7 @@ static void xenpv_machine_class_init(ObjectClass *oc, void *data)
 {
     MachineClass *mc = MACHINE_CLASS(oc);
 
-    mc->desc = "Xen PV guest, without Xen";
+    mc->desc = "Xen PV guest, with or without Xen";
     mc->init = xenpv_machine_init;
     mc->reset = xenpv_machine_reset;
     mc->max_cpus = XENPV_MAX_VCPUS;

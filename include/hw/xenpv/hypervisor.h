@@ -43,6 +43,9 @@
  */
 typedef uint16_t XenPvDomid;
 
+/* Xen's DOMID_FIRST_RESERVED: no domain has this number or a larger one. */
+#define XENPV_DOMID_END 0x7ff0
+
 #define XENPV_PAGE_SHIFT 12
 #define XENPV_PAGE_SIZE  (1u << XENPV_PAGE_SHIFT)
 

@@ -3,17 +3,79 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Inside machine/ only.  xenpv-machine.c has the life cycle and the options,
- * monitor-block.c lays out and fills the monitor's memory, vcpu-start.c puts
- * a processor at the monitor's first instruction, guest-shutdown.c knows what
- * a guest's end means to QEMU, emergency-console.c prints what a guest tells
- * its hypervisor.
+ * Inside machine/ only.  xenpv-machine.c has the type and its options,
+ * emulate.c and attach.c are its modes, host-domain.c serves a domain of the
+ * real Xen host whatever the machine, monitor-block.c lays out and fills the
+ * monitor's memory, vcpu-start.c puts a processor at the monitor's first
+ * instruction, guest-shutdown.c knows what a guest's end means to QEMU,
+ * emergency-console.c prints what a guest tells its hypervisor.
  */
 #ifndef HW_XENPV_MACHINE_H
 #define HW_XENPV_MACHINE_H
 
+#include "hw/resettable.h"
 #include "hw/xenpv/loader.h"
 #include "hw/xenpv/monitor-abi.h"
+#include "qemu/typedefs.h"
+
+/* ---- modes ---- */
+
+/**
+ * XenPvMachineOptions: what the machine's properties say
+ * @strict: guest kernel in ring 3, page tables of its own
+ * @store_path: UNIX socket for the guest's xenstore, or NULL
+ */
+typedef struct XenPvMachineOptions {
+    bool strict;
+    char *store_path;
+} XenPvMachineOptions;
+
+/**
+ * XenPvMode: who made the domain, and so what there is to do
+ * @name: as in mode=NAME
+ * @init: judge the options, the machine's and @options, which live as long as
+ *        the machine, and make everything.  Returns the mode's own state, or
+ *        NULL with @errp set: QEMU ends then.
+ * @reset: before the first start and whenever the machine is reset; calls
+ *         qemu_devices_reset()
+ * @free: the end of a machine
+ */
+typedef struct XenPvMode {
+    const char *name;
+    void *(*init)(MachineState *machine, const XenPvMachineOptions *options,
+                  Error **errp);
+    void (*reset)(void *state, ResetType type);
+    void (*free)(void *state);
+} XenPvMode;
+
+/** xenpv_mode_emulate: nobody, there is no Xen */
+extern const XenPvMode xenpv_mode_emulate;
+/** xenpv_mode_attach: a toolstack, which has then started us */
+extern const XenPvMode xenpv_mode_attach;
+
+/**
+ * xenpv_host_domain_serve: be back ends for a domain of the real Xen host
+ * @domid: the domain
+ * @errp: set on failure, naming what is missing
+ *
+ * Opens Xen's interfaces and makes the bus.  What the toolstack and the
+ * command line ask for is served from the moment the machine is complete, and
+ * what we can serve is in the store before the machine runs.  When QEMU exits
+ * everything is let go of.
+ *
+ * Returns: whether it worked; once per process
+ */
+bool xenpv_host_domain_serve(uint32_t domid, Error **errp);
+
+/**
+ * xenpv_upstream_xen_open: open what the accelerator "xen" writes with
+ * @errp: set on failure
+ *
+ * Before the machine runs first.
+ */
+bool xenpv_upstream_xen_open(Error **errp);
+
+/* ---- emulate mode ---- */
 
 /**
  * XenPvMemoryMap: where guest RAM is

@@ -1,0 +1,92 @@
+/*
+ * The back ends of a domain of the real Xen host.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What a toolstack is told of us is below
+ *
+ *   /local/domain/<self>/device-model/<domid>/
+ *       backends/<type>    we serve devices of this type (Xen's
+ *                          docs/misc/qemu-backends.txt)
+ *       state              "running": all of them are there; written by the
+ *                          accelerator
+ */
+#include "qemu/osdep.h"
+#include "qemu/error-report.h"
+#include "qemu/notify.h"
+#include "qapi/error.h"
+#include "hw/xenpv/hypervisor/libxen/libxen.h"
+#include "hw/xenpv/machine.h"
+#include "hw/xenpv/xen_backend.h"
+#include "system/system.h"
+
+typedef struct XenPvHostDomain {
+    XenPvHv *hv;
+    XenPvBus *bus;
+    char *types_dir;
+    Notifier machine_done;
+    Notifier exit;
+} XenPvHostDomain;
+
+static void publish_types(XenPvHostDomain *dom)
+{
+    g_auto(GStrv) types = xenpv_bus_backend_types();
+    unsigned i;
+
+    for (i = 0; types[i]; i++) {
+        g_autofree char *path = g_strdup_printf("%s/%s", dom->types_dir,
+                                                types[i]);
+        int ret = xenpv_store_mkdir(dom->hv, NULL, path);
+
+        if (ret) {
+            error_report("cannot write %s: %s", path, strerror(-ret));
+        }
+    }
+}
+
+/* All devices of the command line are there. */
+static void host_domain_start(Notifier *n, void *data)
+{
+    XenPvHostDomain *dom = container_of(n, XenPvHostDomain, machine_done);
+
+    xenpv_bus_restart(dom->bus);
+    publish_types(dom);
+}
+
+static void host_domain_exit(Notifier *n, void *data)
+{
+    XenPvHostDomain *dom = container_of(n, XenPvHostDomain, exit);
+
+    xenpv_store_rm(dom->hv, NULL, dom->types_dir);
+    g_clear_pointer(&dom->hv, xenpv_libxen_free);
+}
+
+bool xenpv_host_domain_serve(uint32_t domid, Error **errp)
+{
+    XenPvHostDomain *dom;
+    XenPvHv *hv;
+
+    if (domid >= XENPV_DOMID_END) {
+        error_setg(errp, "-xen-domid: there can be no domain %" PRIu32, domid);
+        return false;
+    }
+    hv = xenpv_libxen_new(errp);
+    if (!hv) {
+        error_prepend(errp, "cannot serve domain %" PRIu32 ": ", domid);
+        return false;
+    }
+    dom = g_new0(XenPvHostDomain, 1);
+    dom->hv = hv;
+    dom->types_dir = g_strdup_printf("/local/domain/%u/device-model/%" PRIu32
+                                     "/backends", hv->self, domid);
+    /* Last in, first out: the bus has one as well and needs the hypervisor. */
+    dom->exit.notify = host_domain_exit;
+    qemu_add_exit_notifier(&dom->exit);
+    dom->bus = xenpv_bus_create(hv, domid, errp);
+    if (!dom->bus) {
+        return false;
+    }
+    dom->machine_done.notify = host_domain_start;
+    qemu_add_machine_init_done_notifier(&dom->machine_done);
+    return true;
+}
