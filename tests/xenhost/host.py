@@ -2,11 +2,15 @@
 """A Xen host: Debian's Xen 4.17 and a PV dom0 in a machine of QEMU's.
 
 Its parts come from Debian packages, unpacked and never installed, and are kept
-below $XENPV_WORK.  A run adds what a scenario needs to dom0's initramfs, boots
-(ten seconds), and ends with the scenario's status.
+below $XENPV_WORK.  dom0's root is one initramfs made of several: what is always
+there, guests, firmware, programs of this machine, another QEMU, and last what
+is of this run alone.  Each is packed once, and again when what it is made from
+has changed.  None is compressed: an emulated processor would take longer to
+unpack it than to boot.
 """
 
 import gzip
+import hashlib
 import lzma
 import os
 import re
@@ -15,6 +19,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 from typing import Callable, Dict, List, Optional
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -27,21 +32,28 @@ XEN = '4.17'
 HYPERVISOR = f'xen-hypervisor-{XEN}-amd64'
 TOOLS = {f'xen-utils-{XEN}': [f'usr/lib/xen-{XEN}/bin/{name}' for name in
                               ('xl', 'xenstored', 'xenconsoled',
-                               'xen-init-dom0')],
+                               'xen-init-dom0', 'libxl-save-helper')],
          'xenstore-utils': ['usr/bin/xenstore']}
+STORE_TOOLS = ['exists', 'list', 'ls', 'read', 'rm', 'watch', 'write']
 LIBGCC = 'lib/x86_64-linux-gnu/libgcc_s.so.1'
-MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xen-privcmd', 'xenfs']
+MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xen-privcmd', 'xenfs',
+           'loop', 'xen-blkback', 'xen-blkfront', 'xen-netback', 'bridge',
+           'tun']
+GUEST_MODULES = ['xen-blkfront', 'xen-netfront']
 # Firmware of a PC, as QEMU's source package has none.
 FIRMWARE = {'qemu-system-data': 'usr/share/qemu',
             'seabios': 'usr/share/seabios'}
+# Debian's own device model, and where libxl looks for one.
+PEER = 'qemu-system-xen'
+PEER_PATH = 'usr/libexec/xen-qemu-system-i386'
 
 # See docs/testing.md for what each costs.
 CPU = 'max,-smap,-rdtscp,-xsave'
-MEMORY = '1G'
-DOM0_MEMORY = '512M'
+MEMORY = '2G'
+DOM0_MEMORY = '768M'
 XEN_OPTIONS = ('dom0=pv com1=115200,8n1 console=com1 loglvl=warning '
                'guest_loglvl=warning spec-ctrl=no xpti=no pv-l1tf=no '
-               'watchdog=0 cpufreq=none '
+               'watchdog=0 cpufreq=none bootscrub=0 '
                f'dom0_mem={DOM0_MEMORY},max:{DOM0_MEMORY}')
 # On isa-debug-exit: dom0-init adds 32, QEMU doubles and adds 1.
 FIRST_STATUS = (32 << 1) | 1
@@ -117,13 +129,18 @@ class Host:
                 write(path, payload(file.read()))
         return self.part('vmlinux', make)
 
+    def modules(self) -> str:
+        kernel = os.path.dirname(script('get-guest-kernel', RELEASE))
+        top = os.path.join(kernel, 'lib', 'modules')
+        return os.path.join(top, os.listdir(top)[0])
+
     def dom0(self) -> str:
+        """What is always there: Xen's tools and the first process."""
         init = os.path.join(HERE, 'dom0-init')
+        hotplug = os.path.join(HERE, 'hotplug')
+        talk = os.path.join(HERE, 'talk.c')
 
         def make(path: str) -> None:
-            kernel = os.path.dirname(script('get-guest-kernel', RELEASE))
-            modules = os.path.join(kernel, 'lib', 'modules')
-            version = os.listdir(modules)[0]
             with tempfile.TemporaryDirectory() as tree:
                 # where the tools look for each other
                 where = os.path.join(tree, 'usr', 'lib', f'xen-{XEN}')
@@ -132,49 +149,124 @@ class Host:
                 os.makedirs(os.path.join(tree, 'etc', 'xen'))
                 write(os.path.join(tree, 'etc', 'xen', 'xl.conf'), b'')
                 os.makedirs(os.path.join(tree, 'bin'))
-                for name in ('list', 'ls', 'read', 'rm', 'watch', 'write'):
+                done = subprocess.run(
+                    [os.environ.get('CC', 'gcc'), '-O2', '-static', '-s',
+                     '-o', os.path.join(tree, 'bin', 'talk'), talk],
+                    check=False)
+                if done.returncode:
+                    raise HostError('cannot compile talk.c')
+                for name in STORE_TOOLS:
                     os.symlink('xenstore',
                                os.path.join(tree, 'bin', f'xenstore-{name}'))
-                script('mkinitramfs', '-o', path, '--busybox', RELEASE,
-                       '--file', f'init={init}',
+                script('mkinitramfs', '--plain', '-o', path,
+                       '--busybox', RELEASE, '--file', f'init={init}',
+                       *(word for name in os.listdir(hotplug) for word in
+                         ('--file', f'etc/xen/scripts/{name}='
+                          f'{os.path.join(hotplug, name)}')),
                        # glibc loads it when a thread is cancelled
                        '--file', 'lib/libgcc_s.so.1=' + os.path.join(
                            package('libgcc-s1'), LIBGCC), '--modules',
-                       f'{modules}/{version}={",".join(MODULES)}',
+                       f'{self.modules()}={",".join(MODULES)}',
                        *(word for name, programs in TOOLS.items()
                          for program in programs
                          for word in ('--program',
                                       f'{RELEASE}:{name}:{program}')),
                        tree)
-        return self.part('dom0.img', make, [init, __file__])
+        return self.part('dom0.cpio', make, [init, talk, __file__, hotplug] + [
+            os.path.join(hotplug, name) for name in os.listdir(hotplug)])
+
+    def guests(self) -> str:
+        """Debian's kernel as a guest, with the initramfs of tests/guest."""
+        here = os.path.join(TOP, 'tests', 'guest')
+
+        def make(path: str) -> None:
+            initrd = self.path('guest.cpio')
+            if os.path.exists(initrd):
+                os.unlink(initrd)
+            done = subprocess.run(
+                [os.path.join(here, 'pack'), initrd, '--plain', '--modules',
+                 f'{self.modules()}={",".join(GUEST_MODULES)}', '--file',
+                 f"bin/fio={script('get-guest-fio')}"], check=False)
+            if done.returncode:
+                raise HostError('tests/guest/pack failed')
+            script('mkinitramfs', '--plain', '-o', path,
+                   '--file', f'guests/vmlinux={self.kernel()}',
+                   '--file', f'guests/initrd={initrd}')
+        return self.part('guests.cpio', make, [__file__, here] + [
+            os.path.join(here, name) for name in os.listdir(here)])
+
+    def peer(self) -> str:
+        def make(path: str) -> None:
+            keymap = 'usr/share/qemu/keymaps/en-us'
+            script('mkinitramfs', '--plain', '-o', path, '--program',
+                   f'{RELEASE}:{PEER}:{PEER_PATH}', '--file', f'{keymap}='
+                   + os.path.join(package('qemu-system-data'), keymap))
+        return self.part('peer.cpio', make, [__file__])
+
+    def hvm(self) -> str:
+        """What an HVM guest starts with: its firmware, and a kernel that
+        firmware can load."""
+        def make(path: str) -> None:
+            tools = package(f'xen-utils-{XEN}')
+            bios = os.path.join(package('seabios'), 'usr/share/seabios')
+            roms = os.path.join(package('qemu-system-data'), 'usr/share/qemu')
+            files = {f'usr/lib/xen-{XEN}/boot/hvmloader':
+                     f'{tools}/usr/lib/xen-{XEN}/boot/hvmloader',
+                     'guests/vmlinuz': os.path.realpath(
+                         script('get-guest-kernel', RELEASE))}
+            for name in ('bios-256k.bin', 'vgabios-cirrus.bin',
+                         'vgabios-stdvga.bin'):
+                files[f'usr/share/seabios/{name}'] = os.path.join(bios, name)
+            for name in ('linuxboot.bin', 'linuxboot_dma.bin',
+                         'kvmvapic.bin'):
+                files[f'usr/share/qemu/{name}'] = os.path.join(roms, name)
+            script('mkinitramfs', '--plain', '-o', path,
+                   *(word for dest, source in files.items()
+                     for word in ('--file', f'{dest}={source}')))
+        return self.part('hvm.cpio', make, [__file__])
+
+    def programs(self, paths: List[str]) -> str:
+        """Programs of this machine, with its libraries beside them."""
+        words = [f'{path} {os.path.getmtime(path)}' for path in sorted(paths)]
+        name = hashlib.sha256('\n'.join(words).encode()).hexdigest()[:16]
+
+        def make(path: str) -> None:
+            # those of earlier builds
+            for old in os.listdir(self.folder):
+                if (re.match(r'programs-\w+\.cpio$', old) and
+                        os.path.getmtime(self.path(old)) <
+                        time.time() - 24 * 3600):
+                    os.unlink(self.path(old))
+            with tempfile.TemporaryDirectory() as tree:
+                overlay(tree, paths)
+                script('mkinitramfs', '--plain', '-o', path, tree)
+        return self.part(f'programs-{name}.cpio', make, [__file__])
 
     def firmware(self) -> List[str]:
         return [word for name, folder in FIRMWARE.items()
                 for word in ('-L', os.path.join(package(name), folder))]
 
-    def boot(self, scenario: str, programs: List[str], files: Dict[str, str],
-             limit: float, said: Callable[[str], None], log: str) -> int:
-        """Run a shell script in dom0.
+    def boot(self, parts: List[str], files: Dict[str, str], limit: float,
+             said: Callable[[str], None], log: str) -> int:
+        """Boot, and run every script in dom0's /scenarios.
 
-        @programs: of this machine, by name in dom0's PATH
-        @files: where in dom0 to where here
-        @said: called with each line the scenario prints
+        @parts: more of dom0's root, packed
+        @files: the same, file by file: where in dom0 to where here
+        @said: called with each line of what the scripts print
         @log: what Xen, its kernel and QEMU print
 
-        Returns its status (31 for any beyond).  Raises HostError when there
-        is none.
+        Returns what dom0's first process ends with.  Raises HostError when
+        that does not come.
         """
         with tempfile.TemporaryDirectory(prefix='run.',
                                          dir=self.folder) as tmp:
-            initrd = os.path.join(tmp, 'initrd')
-            overlay(os.path.join(tmp, 'overlay'), programs)
-            script('mkinitramfs', '-o', os.path.join(tmp, 'more.img'),
-                   '--file', f'scenario={scenario}',
+            last = os.path.join(tmp, 'last.cpio')
+            script('mkinitramfs', '--plain', '-o', last,
                    *(word for dest, source in files.items()
-                     for word in ('--file', f'{dest}={source}')),
-                   os.path.join(tmp, 'overlay'))
+                     for word in ('--file', f'{dest}={source}')))
+            initrd = os.path.join(tmp, 'initrd')
             with open(initrd, 'wb') as out:
-                for part in (self.dom0(), os.path.join(tmp, 'more.img')):
+                for part in (self.dom0(), *parts, last):
                     with open(part, 'rb') as file:
                         shutil.copyfileobj(file, out)
                     # the kernel takes several, each on a boundary of 4
