@@ -149,7 +149,13 @@ still() { domid "$1" >"/tmp/have.$1"; }
 
 ready()
 {
-    until_true "a shell in $1" grep -q '^# ' "$LOGS/guest-$1.log"
+    until_true "a shell in $1" shell_or_end "$1"
+    domid "$1" >/dev/null || fail "$1 has ended"
+}
+
+shell_or_end()
+{
+    grep -q '^# ' "$LOGS/guest-$1.log" || ! domid "$1"
 }
 
 # in_guest NAME COMMAND...: in its shell; prints what it prints, has its status
