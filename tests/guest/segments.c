@@ -43,7 +43,7 @@ static int write_ldt(unsigned entry, uint32_t base, bool code)
         .seg_32bit = 1,
         .contents = code ? MODIFY_LDT_CONTENTS_CODE : 0,
         .limit_in_pages = 1,
-        .usable = 1,
+        .useable = 1,
     };
 
     return syscall(SYS_modify_ldt, 0x11, &d, sizeof(d));
@@ -93,7 +93,7 @@ static int tls_child(void *arg)
     d->limit = 0xfffff;
     d->seg_32bit = 1;
     d->limit_in_pages = 1;
-    d->usable = 1;
+    d->useable = 1;
     /* set_thread_area exists only among the 32-bit system calls */
     __asm__ volatile("int $0x80" : "=a"(ret) : "0"(243L), "b"(d)
                      : "memory", "r8", "r9", "r10", "r11");
