@@ -49,6 +49,8 @@ FIRMWARE = {'qemu-system-data': 'usr/share/qemu',
 MACHINE = 'qemu-system-x86'
 MACHINE_PATH = 'usr/bin/qemu-system-x86_64'
 MACHINE_MODULES = 'qemu-system-common'
+# Where a QEMU in /opt/host looks for its data.
+DATA = 'opt/share/qemu'
 # Debian's own device model, and where libxl looks for one.
 PEER = 'qemu-system-xen'
 PEER_PATH = 'usr/libexec/xen-qemu-system-i386'
@@ -232,12 +234,16 @@ class Host:
         return self.part('guests.cpio', make, [__file__, here] + [
             os.path.join(here, name) for name in os.listdir(here)])
 
+    def keymap(self) -> str:
+        """libxl's "-vnc none" needs one."""
+        return os.path.join(package('qemu-system-data'),
+                            'usr/share/qemu/keymaps/en-us')
+
     def peer(self) -> str:
         def make(path: str) -> None:
-            keymap = 'usr/share/qemu/keymaps/en-us'
             script('mkinitramfs', '--plain', '-o', path, '--program',
-                   f'{RELEASE}:{PEER}:{PEER_PATH}', '--file', f'{keymap}='
-                   + os.path.join(package('qemu-system-data'), keymap))
+                   f'{RELEASE}:{PEER}:{PEER_PATH}', '--file',
+                   f'{DATA}/keymaps/en-us={self.keymap()}')
         return self.part('peer.cpio', make, [__file__])
 
     def hvm(self) -> str:
@@ -254,9 +260,10 @@ class Host:
             for name in ('bios-256k.bin', 'vgabios-cirrus.bin',
                          'vgabios-stdvga.bin'):
                 files[f'usr/share/seabios/{name}'] = os.path.join(bios, name)
+                files[f'{DATA}/{name}'] = os.path.join(bios, name)
             for name in ('linuxboot.bin', 'linuxboot_dma.bin',
                          'kvmvapic.bin'):
-                files[f'usr/share/qemu/{name}'] = os.path.join(roms, name)
+                files[f'{DATA}/{name}'] = os.path.join(roms, name)
             script('mkinitramfs', '--plain', '-o', path,
                    *(word for dest, source in files.items()
                      for word in ('--file', f'{dest}={source}')))
@@ -276,7 +283,8 @@ class Host:
                     os.unlink(self.path(old))
             with tempfile.TemporaryDirectory() as tree:
                 overlay(tree, paths)
-                script('mkinitramfs', '--plain', '-o', path, tree)
+                script('mkinitramfs', '--plain', '-o', path, '--file',
+                       f'{DATA}/keymaps/en-us={self.keymap()}', tree)
         return self.part(f'programs-{name}.cpio', make, [__file__])
 
     def firmware(self) -> List[str]:
