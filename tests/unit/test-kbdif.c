@@ -269,8 +269,8 @@ static void test_scale(void)
     } rows[] = {
         { 0,          800,       0 },
         { 0x7fff,     800,       799 },
-        { 0x7ffe,     800,       798 },
-        { 0x4000,     801,       400 },
+        { 0x7ffe,     800,       799 },
+        { 0x4000,     800,       400 },
         { -1,         800,       0 },
         { 0x8000,     800,       799 },
         { INT64_MIN,  800,       0 },
@@ -287,6 +287,22 @@ static void test_scale(void)
     }
 }
 
+/* The pixel that was pointed at, by way of what displays make of it. */
+static void test_pixel_exact(void)
+{
+    static const int sizes[] = { 1, 2, 640, 800, 1366, 1920, 3840, 7680 };
+    unsigned i;
+    int x;
+
+    for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+        for (x = 0; x < sizes[i]; x++) {
+            int64_t value = (int64_t)x * XENPV_KBD_RAW_MAX / sizes[i];
+
+            g_assert_cmpint(xenpv_kbd_scale(value, sizes[i]), ==, x);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -297,5 +313,6 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/kbdif/contact-stuck", test_contact_stuck);
     g_test_add_func("/xenpv/kbdif/random", test_random);
     g_test_add_func("/xenpv/kbdif/scale", test_scale);
+    g_test_add_func("/xenpv/kbdif/pixel-exact", test_pixel_exact);
     return g_test_run();
 }

@@ -217,8 +217,15 @@ void xenpv_kbd_pop(XenPvKbdQueue *q)
     q->nr--;
 }
 
+/*
+ * Displays make x * RAW_MAX / size of a pixel and drop what is behind the
+ * point: rounded the other way it is the pixel again.
+ */
 int32_t xenpv_kbd_scale(int64_t value, uint32_t size)
 {
+    int64_t scaled;
+
     value = MIN(MAX(value, 0), XENPV_KBD_RAW_MAX);
-    return size ? value * (size - 1) / XENPV_KBD_RAW_MAX : 0;
+    scaled = (value * size + XENPV_KBD_RAW_MAX / 2) / XENPV_KBD_RAW_MAX;
+    return size ? MIN(scaled, size - 1) : 0;
 }
