@@ -274,6 +274,7 @@ class Guest:
     @console: 'socket', or the -chardev option for another kind, with id=con
     @console_options: more of that option
     @machine_options, @accel_options: properties of machine and accelerator
+    @env: more for QEMU's environment
     """
 
     def __init__(self, *args: str, do: str = 'shell', then: str = 'poweroff',
@@ -281,7 +282,8 @@ class Guest:
                  kernel: Optional[str] = None, initrd: Optional[str] = None,
                  console: str = 'socket', console_options: str = '',
                  machine_options: str = '', accel_options: str = '',
-                 quiet: bool = True):
+                 quiet: bool = True, env: Optional[Dict[str, str]] = None):
+        self.env = env
         self.dir = tempfile.mkdtemp(prefix='xenpv-')
         self.args = self._command_line(args, do, then, append, mem, kernel,
                                        initrd, console, console_options,
@@ -333,7 +335,8 @@ class Guest:
         self.started = time.monotonic()
         with open(self._stderr_path, 'wb') as err:
             self.process = subprocess.Popen(
-                self.args, stdin=subprocess.DEVNULL, stdout=err, stderr=err)
+                self.args, stdin=subprocess.DEVNULL, stdout=err, stderr=err,
+                env={**os.environ, **self.env} if self.env else None)
         try:
             if self._console_kind == 'socket':
                 self.console = Console(connect(self.path('console'),

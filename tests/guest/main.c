@@ -49,6 +49,8 @@ static const struct {
     { "sink",     cmd_sink },
     { "memtouch", cmd_memtouch },
     { "disklog",  cmd_disklog },
+    { "fb",       cmd_fb },
+    { "events",   cmd_events },
     { "session",  cmd_session },
 };
 
