@@ -26,6 +26,7 @@
 #include "hw/xenpv/hypervisor/emulated/emulated.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
+#include "net/net.h"
 #include "system/reset.h"
 #include "system/rtc.h"
 #include "system/runstate.h"
@@ -554,6 +555,9 @@ static void *emulate_init(MachineState *machine,
         !xenpv_display_init(s->bus, errp)) {
         return NULL;
     }
+    /* "-nic", with or without a model, and the one a machine has by default */
+    qemu_create_nic_bus_devices(BUS(s->bus), TYPE_XENPV_DEVICE,
+                                "xen-net-device", "xen", "xen-net-device");
     s->powerdown.notify = xenpv_powerdown;
     qemu_register_powerdown_notifier(&s->powerdown);
     return s;

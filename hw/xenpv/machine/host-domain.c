@@ -18,6 +18,7 @@
 #include "hw/xenpv/hypervisor/libxen/libxen.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
+#include "net/net.h"
 #include "system/system.h"
 
 typedef struct XenPvHostDomain {
@@ -86,6 +87,9 @@ bool xenpv_host_domain_serve(uint32_t domid, Error **errp)
     if (!dom->bus) {
         return false;
     }
+    /* Only those that say model=xen: by itself a domain is given nothing. */
+    qemu_create_nic_bus_devices(BUS(dom->bus), TYPE_XENPV_DEVICE, NULL, "xen",
+                                "xen-net-device");
     dom->machine_done.notify = host_domain_start;
     qemu_add_machine_init_done_notifier(&dom->machine_done);
     return true;

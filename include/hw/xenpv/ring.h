@@ -306,6 +306,27 @@ static inline bool xenpv_ring_idle(XenPvRing *ring)
 }
 
 /**
+ * xenpv_ring_await: may we wait for this many requests?
+ * @ring: the ring
+ * @nr: how many are needed; at most as many as there are slots
+ *
+ * As xenpv_ring_idle() for who cannot use fewer: what is there already stays.
+ *
+ * Returns: true if an event will come when there are as many; false if there
+ *          are
+ */
+static inline bool xenpv_ring_await(XenPvRing *ring, uint32_t nr)
+{
+    if (ring->broken) {
+        return true;
+    }
+    qatomic_set(&xenpv_ring_header(ring)->req_event, ring->req_cons + nr);
+    /* Pairs with the front end's barrier between req_prod and req_event. */
+    smp_mb();
+    return xenpv_ring_waiting(ring) < nr;
+}
+
+/**
  * XenPvByteRing: one direction of a byte stream, from our end
  * @data: the bytes, shared
  * @size: how many, a power of two
