@@ -352,12 +352,14 @@ static void test_all_pairs(void)
             front_state(&sc, from);
             goal = xenpv_walk_goal(from, false);
             g_assert_cmpint(sc.s->parent_obj.be_state, ==, goal);
-            connected = goal == XenbusStateConnected;
+            connected = goal == XenbusStateConnected ||
+                        goal == XenbusStateReconfigured;
             assert_live(sc.hv, connected, connected, WATCHES);
 
             front_state(&sc, to);
             goal = xenpv_walk_goal(to, false);
             connected = goal == XenbusStateConnected ||
+                        goal == XenbusStateReconfigured ||
                         (goal == XenbusStateClosing && connected);
             if (goal == XenbusStateClosing && from == XenbusStateClosed) {
                 goal = XenbusStateClosed;

@@ -27,7 +27,7 @@ static void test_goal(void)
         enum xenbus_state serving, leaving;
     } rows[] = {
         { UN, CD, CD }, { IN, IW, CD }, { IW, IW, CG }, { ID, CO, CG },
-        { CO, CO, CG }, { CG, CG, CG }, { CD, CD, CD }, { RI, CO, CG },
+        { CO, CO, CG }, { CG, CG, CG }, { CD, CD, CD }, { RI, RD, CG },
         { RD, CO, CG }, { 9, CD, CD }, { 1000, CD, CD }, { UINT_MAX, CD, CD },
     };
     int i;
@@ -47,7 +47,9 @@ static bool legal(enum xenbus_state from, enum xenbus_state to)
     case IW:
         return from == UN || from == IN || from == CD;
     case CO:
-        return from == IW;
+        return from == IW || from == RD;
+    case RD:
+        return from == CO;
     case CG:
         return from != CD;
     case CD:
@@ -60,7 +62,7 @@ static bool legal(enum xenbus_state from, enum xenbus_state to)
 /* From everywhere to everywhere: legal, short, and it ends. */
 static void test_all_pairs(void)
 {
-    static const enum xenbus_state goals[] = { IW, CO, CG, CD };
+    static const enum xenbus_state goals[] = { IW, CO, RD, CG, CD };
     unsigned from, i;
 
     for (from = UN; from <= RD + 3; from++) {
@@ -96,6 +98,11 @@ static void test_paths(void)
         { CD, CO, { IW, CO } },
         { IW, CD, { CG, CD } },
         { IN, CD, { CD } },
+        { CO, RD, { RD } },
+        { RD, CO, { CO } },                 /* and stays connected */
+        { RD, CD, { CG, CD } },
+        { RD, IW, { CG, CD, IW } },
+        { CG, RD, { CD, IW, CO, RD } },
     };
     int i, n;
 

@@ -140,7 +140,8 @@ static bool dev_enter_init_wait(XenPvDevice *dev, Error **errp)
  */
 static bool dev_enter_connected(XenPvDevice *dev, Error **errp)
 {
-    if (!dev_connect(dev, errp) ||
+    /* After a reconfiguration it is. */
+    if ((!dev->connected && !dev_connect(dev, errp)) ||
         !xenpv_nodes_publish_state(dev, XenbusStateConnected, errp)) {
         return false;
     }
@@ -149,6 +150,28 @@ static bool dev_enter_connected(XenPvDevice *dev, Error **errp)
         dev->error_noted = false;
     }
     return true;
+}
+
+static void dev_deliver_keys(XenPvDevice *dev)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    uint64_t changed = dev->changed_keys;
+    unsigned i;
+
+    dev->changed_keys = 0;
+    for (i = 0; i < dev->nr_keys && dev->connected; i++) {
+        if (changed & (1ull << i)) {
+            dc->frontend_key(dev, dc->frontend_keys[i]);
+        }
+    }
+}
+
+/* The front end takes it that its keys, whichever, are in force from now. */
+static bool dev_enter_reconfigured(XenPvDevice *dev, Error **errp)
+{
+    dev->changed_keys = -1;
+    dev_deliver_keys(dev);
+    return xenpv_nodes_publish_state(dev, XenbusStateReconfigured, errp);
 }
 
 /* A front end that is still there goes on until it says Closed. */
@@ -179,6 +202,7 @@ static const struct {
 } work[] = {
     [XenbusStateInitWait]  = { dev_enter_init_wait, true },
     [XenbusStateConnected] = { dev_enter_connected, true },
+    [XenbusStateReconfigured] = { dev_enter_reconfigured, true },
     [XenbusStateClosing]   = { dev_enter_closing, false },
     [XenbusStateClosed]    = { dev_enter_closed, false },
 };
@@ -328,20 +352,6 @@ static bool dev_read_front(XenPvDevice *dev, bool *gone, Error **errp)
         break;
     }
     return true;
-}
-
-static void dev_deliver_keys(XenPvDevice *dev)
-{
-    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
-    uint64_t changed = dev->changed_keys;
-    unsigned i;
-
-    dev->changed_keys = 0;
-    for (i = 0; i < dev->nr_keys && dev->connected; i++) {
-        if (changed & (1ull << i)) {
-            dc->frontend_key(dev, dc->frontend_keys[i]);
-        }
-    }
 }
 
 /* Before the walk: what has been configured anew is connected as it is now. */

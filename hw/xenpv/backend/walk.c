@@ -18,7 +18,8 @@ enum {
  * guests go on doing I/O after they have seen our Closing ("device in use").
  * So Closing is a goal of its own, and only Closed ends a connection.
  *
- * The Reconfig states belong to pciback; whoever else uses them is connected.
+ * A front end that reconfigures stays connected, and waits for our word that
+ * its new keys are in force: Linux's net front end, for XDP.
  */
 static const enum xenbus_state goal[NR_STATES][2] = {
     /* front end                 serving                  leaving */
@@ -29,7 +30,8 @@ static const enum xenbus_state goal[NR_STATES][2] = {
     [XenbusStateConnected]     = { XenbusStateConnected,  XenbusStateClosing },
     [XenbusStateClosing]       = { XenbusStateClosing,    XenbusStateClosing },
     [XenbusStateClosed]        = { XenbusStateClosed,     XenbusStateClosed },
-    [XenbusStateReconfiguring] = { XenbusStateConnected,  XenbusStateClosing },
+    [XenbusStateReconfiguring] = { XenbusStateReconfigured,
+                                   XenbusStateClosing },
     [XenbusStateReconfigured]  = { XenbusStateConnected,  XenbusStateClosing },
 };
 
@@ -44,14 +46,23 @@ static const enum xenbus_state goal[NR_STATES][2] = {
 #define CO XenbusStateConnected
 #define CG XenbusStateClosing
 #define CD XenbusStateClosed
+#define RD XenbusStateReconfigured
 static const enum xenbus_state step[NR_STATES][NR_STATES] = {
     /* goal:                      InitWait    Connected   Closing     Closed */
-    [XenbusStateUnknown]      = { [IW] = IW, [CO] = IW, [CG] = CG, [CD] = CD },
-    [XenbusStateInitialising] = { [IW] = IW, [CO] = IW, [CG] = CG, [CD] = CD },
-    [XenbusStateInitWait]     = { [IW] = IW, [CO] = CO, [CG] = CG, [CD] = CG },
-    [XenbusStateConnected]    = { [IW] = CG, [CO] = CO, [CG] = CG, [CD] = CG },
-    [XenbusStateClosing]      = { [IW] = CD, [CO] = CD, [CG] = CG, [CD] = CD },
-    [XenbusStateClosed]       = { [IW] = IW, [CO] = IW, [CG] = CD, [CD] = CD },
+    [XenbusStateUnknown]      = { [IW] = IW, [CO] = IW, [CG] = CG, [CD] = CD,
+                                  [RD] = IW },
+    [XenbusStateInitialising] = { [IW] = IW, [CO] = IW, [CG] = CG, [CD] = CD,
+                                  [RD] = IW },
+    [XenbusStateInitWait]     = { [IW] = IW, [CO] = CO, [CG] = CG, [CD] = CG,
+                                  [RD] = CO },
+    [XenbusStateConnected]    = { [IW] = CG, [CO] = CO, [CG] = CG, [CD] = CG,
+                                  [RD] = RD },
+    [XenbusStateReconfigured] = { [IW] = CG, [CO] = CO, [CG] = CG, [CD] = CG,
+                                  [RD] = RD },
+    [XenbusStateClosing]      = { [IW] = CD, [CO] = CD, [CG] = CG, [CD] = CD,
+                                  [RD] = CD },
+    [XenbusStateClosed]       = { [IW] = IW, [CO] = IW, [CG] = CD, [CD] = CD,
+                                  [RD] = IW },
 };
 
 enum xenbus_state xenpv_walk_goal(unsigned fe_state, bool leaving)
@@ -70,6 +81,7 @@ enum xenbus_state xenpv_walk_next(enum xenbus_state be_state,
     case XenbusStateInitialising:
     case XenbusStateInitWait:
     case XenbusStateConnected:
+    case XenbusStateReconfigured:
     case XenbusStateClosing:
     case XenbusStateClosed:
         return step[be_state][to];

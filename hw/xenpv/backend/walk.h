@@ -12,14 +12,14 @@
 #include "hw/xen/interface/io/xenbus.h"
 
 /* The longest way from any state to any goal; a test walks them all. */
-#define XENPV_WALK_MAX_STEPS 4
+#define XENPV_WALK_MAX_STEPS 5
 
 /**
  * xenpv_walk_goal: what the back end wants
  * @fe_state: what the front end says; any number
  * @leaving: somebody wants us closed, or we are broken
  *
- * Returns: one of InitWait, Connected, Closing, Closed
+ * Returns: one of InitWait, Connected, Reconfigured, Closing, Closed
  */
 enum xenbus_state xenpv_walk_goal(unsigned fe_state, bool leaving);
 
