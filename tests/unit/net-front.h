@@ -187,9 +187,9 @@ typedef struct Scene {
     FrontQueue *q;
 } Scene;
 
-#define SCENE_BE "/local/domain/0/backend/vif/1/0"
+#define SCENE_BE "/local/domain/0/backend/qnic/1/0"
 #define SCENE_FE "/local/domain/1/device/vif/0"
-#define SCENE_ERROR "/local/domain/0/error/backend/vif/1/0/error"
+#define SCENE_ERROR "/local/domain/0/error/backend/qnic/1/0/error"
 
 void scene_begin(Scene *s, const SceneOpts *opts);
 void scene_end(Scene *s);

@@ -4,9 +4,11 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "qemu/iov.h"
 #include "qemu/main-loop.h"
 #include "qapi/error.h"
+#include "qapi/qapi-commands-net.h"
 #include "qapi/visitor.h"
 #include "hw/qdev-properties.h"
 #include "hw/qdev-properties-system.h"
@@ -332,6 +334,34 @@ char *qemu_mac_strdup_printf(const uint8_t *mac)
                            mac[2], mac[3], mac[4], mac[5]);
 }
 
+unsigned test_nr_netdevs;
+char test_netdev_ifname[32];
+
+bool test_no_netdevs(void *opaque)
+{
+    return !test_nr_netdevs;
+}
+
+void qmp_netdev_add(Netdev *netdev, Error **errp)
+{
+    g_assert_cmpint(netdev->type, ==, NET_CLIENT_DRIVER_TAP);
+    g_assert_cmpstr(netdev->u.tap.script, ==, "no");
+    g_assert_cmpstr(netdev->u.tap.downscript, ==, "no");
+    if (!strcmp(netdev->u.tap.ifname, "no-rights")) {
+        error_setg(errp, "not permitted");
+        return;
+    }
+    pstrcpy(test_netdev_ifname, sizeof(test_netdev_ifname),
+            netdev->u.tap.ifname);
+    test_nr_netdevs++;
+}
+
+void qmp_netdev_del(const char *id, Error **errp)
+{
+    g_assert_cmpstr(id, ==, "xen-vif-3");
+    test_nr_netdevs--;
+}
+
 /* ---- properties ---- */
 
 static void set_mac(Object *obj, Visitor *v, const char *name, void *opaque,
@@ -364,7 +394,7 @@ static void set_netdev(Object *obj, Visitor *v, const char *name,
     g_autofree char *text = NULL;
 
     g_assert_true(visit_type_str(v, name, &text, errp));
-    g_assert_cmpstr(text, ==, "peer0");
+    g_assert_true(!strcmp(text, "peer0") || !strcmp(text, "xen-vif-3"));
     peers->queues = test_peer.queues;
 }
 

@@ -65,6 +65,10 @@ unsigned test_peer_waiting(void);
 void test_peer_link(bool up);
 /** test_nic_info: what "info network" says */
 const char *test_nic_info(void);
+/** test_nr_netdevs: made by the device itself and still there */
+extern unsigned test_nr_netdevs;
+extern char test_netdev_ifname[32];
+bool test_no_netdevs(void *opaque);
 /** test_vm_run: cont, or stop */
 void test_vm_run(bool running);
 

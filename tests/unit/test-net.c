@@ -997,6 +997,132 @@ static void test_staged(const void *opaque)
     scene_end(&s);
 }
 
+/*
+ * Linux's front end with an XDP program: room in front of each packet, from
+ * the moment we say so, and no packet is lost over it.
+ */
+static void test_xdp(void)
+{
+    SceneOpts opts = { 0 };
+    Scene s;
+
+    scene_begin(&s, &opts);
+    scene_works(&s);
+    front_key(s.front, "xdp-headroom", "256");
+    front_set_state(s.front, XenbusStateReconfiguring);
+    g_assert_cmpint(front_be_state(s.front), ==, XenbusStateReconfigured);
+    s.front->opts.headroom = 256;
+    front_set_state(s.front, XenbusStateConnected);
+    scene_works(&s);
+    front_key(s.front, "xdp-headroom", "0");
+    front_set_state(s.front, XenbusStateReconfiguring);
+    g_assert_cmpint(front_be_state(s.front), ==, XenbusStateReconfigured);
+    s.front->opts.headroom = 0;
+    front_set_state(s.front, XenbusStateConnected);
+    scene_works(&s);
+    front_key(s.front, "xdp-headroom", "9999");
+    front_set_state(s.front, XenbusStateReconfiguring);
+    front_set_state(s.front, XenbusStateConnected);
+    scene_works(&s);
+    scene_end(&s);
+}
+
+/* ---- made by a toolstack ---- */
+
+#define VIF_BE "/local/domain/0/backend/vif/1/3"
+#define VIF_FE "/local/domain/1/device/vif/3"
+
+static void store(XenPvHv *hv, const char *path, const char *value)
+{
+    g_assert_cmpint(xenpv_store_write(hv, NULL, path, value), ==, 0);
+}
+
+static void test_toolstack(void)
+{
+    static const XenPvPerm fe_perms[] = { { 1, true, true }, { 0, true } };
+    static const XenPvPerm be_perms[] = { { 0, true, true }, { 1, true } };
+    static const struct {
+        const char *key, *value, *state, *error;
+    } rows[] = {
+        { "mac", "00:16:3e:00:00:07", "2", NULL },
+        { "rate", "1000,50000", "2", NULL },
+        { "rate", "fast", "6", "rate" },
+        { "mtu", "9000x", "6", "mtu" },
+        { "vifname", "a/b", "6", "vifname 'a/b' cannot be" },
+        { "vifname", "fifteen-letters-1", "6", "cannot be" },
+        { "vifname", "no-rights", "6", "no tap device no-rights: " },
+        { "bridge", "br-none", "6", "bridge br-none" },
+        { "script", "/no/such/script", "6", "/no/such/script" },
+    };
+    unsigned i;
+
+    for (i = 0; i < ARRAY_SIZE(rows); i++) {
+        XenPvHv *hv = fake_hv_new();
+        XenPvBus *bus = fixture_bus(hv);
+        g_autofree char *key = g_strdup_printf(VIF_BE "/%s", rows[i].key);
+
+        g_test_message("%s=%s", rows[i].key, rows[i].value);
+        test_peer_reset(1, true);
+        store(hv, VIF_FE, "");
+        xenpv_store_set_perms(hv, NULL, VIF_FE, fe_perms, 2);
+        store(hv, VIF_FE "/backend", VIF_BE);
+        store(hv, VIF_FE "/backend-id", "0");
+        store(hv, VIF_FE "/state", "1");
+        store(hv, VIF_BE, "");
+        xenpv_store_set_perms(hv, NULL, VIF_BE, be_perms, 2);
+        store(hv, VIF_BE "/frontend", VIF_FE);
+        store(hv, VIF_BE "/frontend-id", "1");
+        store(hv, VIF_BE "/online", "1");
+        if (strcmp(rows[i].key, "script") && strcmp(rows[i].key, "bridge")) {
+            store(hv, VIF_BE "/script", "/bin/true");
+        }
+        store(hv, key, rows[i].value);
+        store(hv, VIF_BE "/state", "1");
+        fixture_settle();
+        assert_node(hv, rows[i].state, VIF_BE "/state");
+        if (rows[i].error) {
+            g_autofree char *error = fixture_node(hv, "/local/domain/0/error"
+                                                  "/backend/vif/1/3/error");
+
+            g_assert_nonnull(error);
+            g_assert_nonnull(strstr(error, rows[i].error));
+        } else {
+            g_assert_cmpuint(test_nr_netdevs, ==, 1);
+            g_assert_cmpstr(test_netdev_ifname, ==, "vif1.3");
+            assert_node(hv, "1", VIF_BE "/feature-sg");
+            if (!strcmp(rows[i].key, "mac")) {
+                assert_node(hv, rows[i].value, VIF_FE "/mac");
+            }
+        }
+        xenpv_store_rm(hv, NULL, VIF_BE);
+        xenpv_store_rm(hv, NULL, VIF_FE);
+        g_assert_true(fixture_wait(test_no_netdevs, NULL));
+        fixture_settle();
+        fixture_end(bus);
+    }
+}
+
+/* Where a kernel serves that type it is left alone. */
+static void test_toolstack_kernel(void)
+{
+    XenPvHv *hv = fake_hv_new();
+    XenPvBus *bus;
+
+    hv->kernel_backends = true;
+    bus = fixture_bus(hv);
+    test_peer_reset(1, true);
+    store(hv, VIF_FE "/backend", VIF_BE);
+    store(hv, VIF_FE "/state", "1");
+    store(hv, VIF_BE "/frontend", VIF_FE);
+    store(hv, VIF_BE "/frontend-id", "1");
+    store(hv, VIF_BE "/online", "1");
+    store(hv, VIF_BE "/state", "1");
+    fixture_settle();
+    assert_node(hv, "1", VIF_BE "/state");
+    g_assert_cmpuint(test_nr_netdevs, ==, 0);
+    fixture_end(bus);
+}
+
 /* ---- the host's side ---- */
 
 static void test_link(void)
@@ -1355,6 +1481,9 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/net/mcast", test_mcast);
     add_both("hash", test_hash);
     add_both("staged", test_staged);
+    g_test_add_func("/xenpv/net/xdp", test_xdp);
+    g_test_add_func("/xenpv/net/toolstack", test_toolstack);
+    g_test_add_func("/xenpv/net/toolstack-kernel", test_toolstack_kernel);
     g_test_add_func("/xenpv/net/link", test_link);
     g_test_add_func("/xenpv/net/stopped", test_stopped);
     g_test_add_func("/xenpv/net/info", test_info);

@@ -9,6 +9,10 @@
  * done here, and one large packet costs a guest less than the many it would
  * make of it.  What the front end can take decides what the peer may send.
  *
+ * Names.  Our back ends are called "qnic", so that a kernel that serves "vif"
+ * leaves them alone; where there is none we serve a toolstack's "vif", too.
+ * Front ends are "vif" in either case.
+ *
  * Rate.  "bytes,usec" limits what the guest sends, over all queues together.
  * Credit may be overdrawn by what one packet needs, and is paid back before
  * the next.
@@ -321,6 +325,41 @@ static void net_unrealize(XenPvDevice *dev)
     g_free(net->linear);
     g_free(net->bounce);
     g_free(net->held);
+}
+
+/* ---- made by a toolstack ---- */
+
+static bool net_vif_claims(XenPvDevice *dev)
+{
+    return !dev->hv->kernel_backends;
+}
+
+static bool configure_text(XenPvDevice *dev, const char *key, Error **errp)
+{
+    g_autofree char *value = xenpv_dev_read_back(dev, key);
+
+    return !value || !*value ||
+           object_property_parse(OBJECT(dev), key, value, errp);
+}
+
+static bool net_configure(XenPvDevice *dev, Error **errp)
+{
+    uint64_t mtu;
+
+    if (!xenpv_dev_read_back_uint(dev, "mtu", MAX_MTU, 0, &mtu, errp) ||
+        (!mtu && !xenpv_dev_read_left_uint(dev, "mtu", MAX_MTU, 0, &mtu,
+                                           errp))) {
+        return false;
+    }
+    XENPV_NET(dev)->mtu = mtu;
+    return configure_text(dev, "mac", errp) &&
+           configure_text(dev, "rate", errp) &&
+           xenpv_net_tap_open(dev, mtu, errp);
+}
+
+static void net_unconfigure(XenPvDevice *dev)
+{
+    xenpv_net_tap_close(dev);
 }
 
 /* ---- nodes ---- */
@@ -690,6 +729,9 @@ static void net_class_init(ObjectClass *class, void *data)
     XenPvDeviceClass *xdc = XENPV_DEVICE_CLASS(class);
 
     xdc->type = "vif";
+    xdc->backend_type = "qnic";
+    xdc->configure = net_configure;
+    xdc->unconfigure = net_unconfigure;
     xdc->frontend_keys = net_frontend_keys;
     xdc->backend_keys = net_backend_keys;
     xdc->realize = net_realize;
@@ -701,17 +743,42 @@ static void net_class_init(ObjectClass *class, void *data)
     xdc->frontend_key = net_frontend_key;
     xdc->backend_key = net_backend_key;
     xdc->print = net_print;
-    dc->desc = "Xen PV network interface";
     set_bit(DEVICE_CATEGORY_NETWORK, dc->categories);
     device_class_set_props(dc, net_properties);
+}
+
+static void xen_net_device_class_init(ObjectClass *class, void *data)
+{
+    DEVICE_CLASS(class)->desc = "Xen PV network interface";
+}
+
+static void xen_net_vif_class_init(ObjectClass *class, void *data)
+{
+    XenPvDeviceClass *xdc = XENPV_DEVICE_CLASS(class);
+
+    DEVICE_CLASS(class)->user_creatable = false;
+    DEVICE_CLASS(class)->desc = "Xen PV network interface, by a toolstack";
+    xdc->backend_type = "vif";
+    xdc->claims = net_vif_claims;
 }
 
 static const TypeInfo net_types[] = {
     {
         .name = TYPE_XENPV_NET,
         .parent = TYPE_XENPV_DEVICE,
+        .abstract = true,
         .instance_size = sizeof(XenPvNet),
         .class_init = net_class_init,
+    },
+    {
+        .name = TYPE_XEN_NET_DEVICE,
+        .parent = TYPE_XENPV_NET,
+        .class_init = xen_net_device_class_init,
+    },
+    {
+        .name = TYPE_XEN_NET_VIF,
+        .parent = TYPE_XENPV_NET,
+        .class_init = xen_net_vif_class_init,
     },
 };
 

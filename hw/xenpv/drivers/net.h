@@ -32,8 +32,11 @@
 #include "net-packet.h"
 #include "netif.h"
 
-#define TYPE_XENPV_NET "xen-net-device"
+#define TYPE_XENPV_NET "xen-net"
 OBJECT_DECLARE_SIMPLE_TYPE(XenPvNet, XENPV_NET)
+
+#define TYPE_XEN_NET_DEVICE "xen-net-device"
+#define TYPE_XEN_NET_VIF "xen-net-vif"
 
 /* io/netif.h sets no limit; one for each vCPU there can be will do. */
 #define XENPV_NET_MAX_QUEUES 64
@@ -241,7 +244,8 @@ typedef struct XenPvNetFront {
  * @vmstate: handler
  * @gone: counts of connections that have ended
  * @info_timer: counts are shown a while after they have changed
- * @tap: the name of the netdev we have made, if any
+ * @tap, @ifname, @script: the netdev we have made, if any, its interface, and
+ *     what was run for it
  */
 struct XenPvNet {
     XenPvDevice parent_obj;
@@ -277,6 +281,8 @@ struct XenPvNet {
     XenPvNetStats gone;
     QEMUTimer *info_timer;
     char *tap;
+    char *ifname;
+    char *script;
 };
 
 static inline NetClientState *xenpv_net_client(XenPvNet *net, unsigned link)
@@ -340,5 +346,11 @@ ssize_t xenpv_net_receive(NetClientState *nc, const struct iovec *iov,
 bool xenpv_net_ctrl_run(XenPvNet *net);
 /** xenpv_net_unstage: all staging grants of a queue */
 void xenpv_net_unstage(XenPvNetQueue *queue);
+
+/* ---- net-tap.c ---- */
+
+/** xenpv_net_tap_open: from XenPvDeviceClass.configure; close it if it fails */
+bool xenpv_net_tap_open(XenPvDevice *dev, uint32_t mtu, Error **errp);
+void xenpv_net_tap_close(XenPvDevice *dev);
 
 #endif /* HW_XENPV_DRIVERS_NET_H */

@@ -193,6 +193,8 @@ typedef struct XenPvCounters {
  * @in_place: capability: the guest's pages are in our address space anyway,
  *            so that pinning one costs a few memory accesses.  Without it
  *            grants are copied, or mapped and kept mapped.  Constant.
+ * @kernel_backends: capability: the kernel of the domain we speak as may serve
+ *            back ends, too.  Those whose type it knows are its.  Constant.
  * @live: what is alive; kept by the wrappers below, never by implementations
  *
  * Implementations embed it as the first member of their own.
@@ -201,6 +203,7 @@ struct XenPvHv {
     const XenPvHvOps *ops;
     XenPvDomid self;
     bool in_place;
+    bool kernel_backends;
     XenPvCounters live;
 };
 

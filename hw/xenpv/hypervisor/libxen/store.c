@@ -257,6 +257,7 @@ bool xenpv_libxen_store_open(XenPvLibxen *xen, Error **errp)
         return false;
     }
     xen->parent.self = own_domid(xen);
+    xen->parent.kernel_backends = true;
     xen->watches = g_hash_table_new(g_str_hash, g_str_equal);
     xen->more_events = aio_bh_new(iohandler_get_aio_context(), take_events,
                                   xen);
