@@ -336,7 +336,8 @@ it()
         [ -z "$rest" ] || echo "$rest" | sed 's/^/| left: /' | head -n 12
         [ -z "$models" ] || echo "$models" | sed 's/^/| qemu: /' | tail -n 12
         for log in "$LOGS"/guest-*.log; do
-            [ ! -e "$log" ] || tail -c 800 "$log" | tr -d '\r' |
+            # its last line may have no end
+            [ ! -e "$log" ] || { tail -c 800 "$log"; echo; } | tr -d '\r' |
                 sed "s,^,| ${log##*/}: ,"
         done
         why=$(tail -n 1 /tmp/case.out)
