@@ -40,6 +40,7 @@ struct Toy {
 static struct {
     int resources, realized, connected, made;
     bool fail_realize, half_configured;
+    int held, asked;            /* that many times; how often it was asked */
     void (*in_realize)(Toy *toy);
     void (*in_advertise)(Toy *toy);
     void (*in_connect)(Toy *toy);
@@ -69,6 +70,13 @@ static bool toy_configure(XenPvDevice *dev, Error **errp)
     toy->kept = g_strdup(params ?: "");
     toys.resources++;
     if (!xenpv_dev_read_back_uint(dev, "size", 100, 7, &size, errp)) {
+        return false;
+    }
+    toys.asked++;
+    if (toys.held) {
+        toys.held--;
+        xenpv_dev_held_elsewhere(dev);
+        error_setg(errp, "somebody has it");
         return false;
     }
     if (!params || toys.half_configured) {
@@ -650,6 +658,102 @@ static void test_corrected(void)
     g_assert_nonnull(the_toy(&sc));
     assert_node(sc.hv, "2", BE "/state");
     assert_node(sc.hv, NULL, ERROR_DIR "/error");
+    scene_end(&sc);
+}
+
+/* ---- what somebody else holds ---- */
+
+static bool is_made(void *opaque)
+{
+    return toys.made;
+}
+
+static bool asked_twice(void *opaque)
+{
+    return toys.asked >= 2;
+}
+
+/* It waits, says why, once, and is made when the other one has let go. */
+static void test_held(void)
+{
+    g_autofree char *log = NULL, *more = NULL, *note = NULL;
+    Scene sc;
+
+    scene_begin(&sc);
+    toys.held = 2;
+    g_free(fixture_log());
+    ask(sc.hv, BE, FE, "a", "red");
+    assert_nothing_left(&sc);
+    assert_node(sc.hv, "1", BE "/state");
+    note = fixture_node(sc.hv, ERROR_DIR "/error");
+    g_assert_nonnull(note);
+    g_assert_nonnull(strstr(note, "somebody has it"));
+    log = fixture_log();
+    g_assert_nonnull(strstr(log, BE ": waiting: somebody has it\n"));
+    g_assert_true(fixture_wait(is_made, NULL));
+    settle(&sc);
+    g_assert_cmpint(toys.asked, ==, 3);
+    assert_node(sc.hv, "2", BE "/state");
+    assert_node(sc.hv, NULL, ERROR_DIR "/error");
+    more = fixture_log();
+    g_assert_cmpstr(more, ==, "");
+    front_connects(&sc);
+    assert_node(sc.hv, "4", BE "/state");
+    scene_end(&sc);
+}
+
+/* Nobody waits for one that is removed, refused or has no bus any more. */
+static void test_held_no_longer(void)
+{
+    Scene sc;
+
+    scene_begin(&sc);
+    toys.held = INT_MAX;
+    ask(sc.hv, BE, FE, "a", "red");
+    g_assert_true(fixture_wait(asked_twice, NULL));
+    ask_removal(sc.hv);
+    assert_nothing_left(&sc);
+    assert_node(sc.hv, "6", BE "/state");
+    remove_nodes(sc.hv);
+    assert_nothing_left(&sc);
+    assert_node(sc.hv, NULL, ERROR_DIR);
+
+    toys.held = 1;
+    toys.half_configured = true;
+    toys.asked = 0;
+    ask(sc.hv, BE, FE, "a", "red");
+    g_assert_true(fixture_wait(asked_twice, NULL));
+    assert_nothing_left(&sc);
+    assert_node(sc.hv, "6", BE "/state");
+
+    toys.held = INT_MAX;
+    put(sc.hv, BE "/state", "1");
+    settle(&sc);
+    assert_node(sc.hv, "1", BE "/state");
+    scene_end(&sc);
+}
+
+/* ---- nothing can be served ---- */
+
+static void test_declined(void)
+{
+    g_autofree char *log = NULL;
+    Scene sc;
+
+    scene_begin(&sc);
+    xenpv_bus_quiesce(sc.bus);
+    ask(sc.hv, BE, FE, "a", "red");
+    ask(sc.hv, DIR "/1", "/local/domain/1/device/toy/1", "of another", "red");
+    g_free(fixture_log());
+    xenpv_bus_decline(sc.bus, "not today");
+    settle(&sc);
+    g_assert_true(no_devices(sc.bus));
+    assert_node(sc.hv, "6", BE "/state");
+    assert_node(sc.hv, "1 not today", ERROR_DIR "/error");
+    assert_node(sc.hv, "1", DIR "/1/state");
+    log = fixture_log();
+    g_assert_nonnull(strstr(log, "not today\n"));
+    g_assert_null(strchr(strchr(log, '\n') + 1, '\n'));
     scene_end(&sc);
 }
 
@@ -1332,6 +1436,9 @@ int main(int argc, char **argv)
         g_test_add_data_func(path, GINT_TO_POINTER(i), test_refused);
     }
     g_test_add_func("/xenpv/toolstack/corrected", test_corrected);
+    g_test_add_func("/xenpv/toolstack/held", test_held);
+    g_test_add_func("/xenpv/toolstack/held-no-longer", test_held_no_longer);
+    g_test_add_func("/xenpv/toolstack/declined", test_declined);
     g_test_add_func("/xenpv/toolstack/log-is-bounded", test_log_is_bounded);
     g_test_add_func("/xenpv/toolstack/removed", test_removed);
     g_test_add_func("/xenpv/toolstack/removed-early", test_removed_early);

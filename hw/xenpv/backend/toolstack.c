@@ -16,7 +16,11 @@
  *
  * Nothing is remembered here but which back ends to look at.  A back end that
  * cannot be made is told so where it can be seen, in its state (Closed) and
- * its error node, and is tried again when it asks again.
+ * its error node, and is tried again when it asks again.  One whose resource
+ * somebody else still holds stays Initialising, with the error node to say
+ * why, and is tried again by itself: a domain that arrives or reboots is there
+ * before the last one's device model has gone, and an HVM guest gets its disk
+ * as an emulated one first.
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
@@ -33,6 +37,10 @@
 #define REPORTS_PER_INTERVAL 8
 #define REPORT_INTERVAL_NS (5 * NANOSECONDS_PER_SECOND)
 
+/* Looking again at what somebody else holds, less and less often. */
+#define FIRST_RETRY_MS 100
+#define LAST_RETRY_MS 1000
+
 typedef struct XenPvToolstack XenPvToolstack;
 
 typedef struct ServedType {
@@ -42,12 +50,15 @@ typedef struct ServedType {
     XenPvWatch *watch;
     bool list;                  /* look for what there is ... */
     GHashTable *look;           /* ... and at these devids */
+    GHashTable *waiting;        /* devids: somebody else holds what it needs */
 } ServedType;
 
 struct XenPvToolstack {
     XenPvBus *bus;
     GPtrArray *types;           /* of ServedType */
     QEMUBH *look_bh;
+    QEMUTimer *retry_timer;
+    int64_t retry_ms;
     int64_t report_after;       /* ns of the host's clock */
     unsigned nr_reports;        /* since then */
 };
@@ -76,12 +87,16 @@ GStrv xenpv_bus_backend_types(void)
 
 /* ---- making a device ---- */
 
+void xenpv_dev_held_elsewhere(XenPvDevice *dev)
+{
+    dev->held_elsewhere = true;
+}
+
 /* A device of type @typename, as far as its directory's name tells. */
-static XenPvDevice *new_candidate(ServedType *st, const char *typename,
+static XenPvDevice *new_candidate(XenPvBus *bus, const char *typename,
                                   int devid)
 {
     XenPvDevice *dev = XENPV_DEVICE(qdev_new(typename));
-    XenPvBus *bus = st->ts->bus;
 
     dev->hv = bus->hv;
     dev->guest = bus->guest;
@@ -94,7 +109,7 @@ static XenPvDevice *new_candidate(ServedType *st, const char *typename,
 }
 
 /* The first type that claims the back end. */
-static XenPvDevice *find_driver(ServedType *st, int devid)
+static XenPvDevice *find_driver(XenPvBus *bus, const char *type, int devid)
 {
     GSList *classes = object_class_get_list_sorted(TYPE_XENPV_DEVICE, false);
     XenPvDevice *dev = NULL;
@@ -103,10 +118,10 @@ static XenPvDevice *find_driver(ServedType *st, int devid)
     for (l = classes; l && !dev; l = l->next) {
         XenPvDeviceClass *dc = XENPV_DEVICE_CLASS(l->data);
 
-        if (!dc->configure || strcmp(xenpv_nodes_type(dc), st->name)) {
+        if (!dc->configure || strcmp(xenpv_nodes_type(dc), type)) {
             continue;
         }
-        dev = new_candidate(st, object_class_get_name(l->data), devid);
+        dev = new_candidate(bus, object_class_get_name(l->data), devid);
         if (dev->fe_path && dc->claims && !dc->claims(dev)) {
             object_unref(OBJECT(g_steal_pointer(&dev)));
         }
@@ -144,6 +159,43 @@ static void refuse(XenPvToolstack *ts, XenPvDevice *dev, Error *err)
     xenpv_nodes_publish_state(dev, XenbusStateClosed, NULL);
 }
 
+/* Said once; it goes on in silence. */
+static void wait_for_it(ServedType *st, XenPvDevice *dev, Error *err)
+{
+    XenPvToolstack *ts = st->ts;
+
+    if (g_hash_table_add(st->waiting, GINT_TO_POINTER(dev->devid))) {
+        xenpv_nodes_write_error(dev, error_get_pretty(err));
+        error_prepend(&err, "waiting: ");
+        report(ts, dev, err);
+        ts->retry_ms = FIRST_RETRY_MS;
+    } else {
+        error_free(err);
+    }
+    trace_xenpv_toolstack_wait(dev->be_path, ts->retry_ms);
+    timer_mod(ts->retry_timer,
+              qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + ts->retry_ms);
+}
+
+static void retry(void *opaque)
+{
+    XenPvToolstack *ts = opaque;
+    GHashTableIter iter;
+    gpointer devid;
+    unsigned i;
+
+    ts->retry_ms = MIN(ts->retry_ms * 2, LAST_RETRY_MS);
+    for (i = 0; i < ts->types->len; i++) {
+        ServedType *st = g_ptr_array_index(ts->types, i);
+
+        g_hash_table_iter_init(&iter, st->waiting);
+        while (g_hash_table_iter_next(&iter, &devid, NULL)) {
+            g_hash_table_add(st->look, devid);
+        }
+    }
+    qemu_bh_schedule(ts->look_bh);
+}
+
 static bool make(XenPvDevice *dev, XenPvBus *bus, Error **errp)
 {
     if (!xenpv_nodes_adopt(dev, errp)) {
@@ -162,8 +214,10 @@ static bool is_complete(XenPvDevice *dev)
 }
 
 /* @dev's directory is in state Initialising.  Takes over @dev. */
-static void serve(XenPvToolstack *ts, XenPvDevice *dev)
+static void serve(ServedType *st, XenPvDevice *dev)
 {
+    XenPvToolstack *ts = st->ts;
+    int devid = dev->devid;
     Error *err = NULL;
 
     if (!is_complete(dev)) {
@@ -173,12 +227,18 @@ static void serve(XenPvToolstack *ts, XenPvDevice *dev)
         return;
     }
     trace_xenpv_toolstack_make(dev->be_path, dev->label);
-    if (!make(dev, ts->bus, &err)) {
-        refuse(ts, dev, err);
-        xenpv_dev_destroy(dev, ts->bus);
+    if (make(dev, ts->bus, &err)) {
+        g_hash_table_remove(st->waiting, GINT_TO_POINTER(devid));
+        object_unref(OBJECT(dev));
         return;
     }
-    object_unref(OBJECT(dev));
+    if (dev->held_elsewhere && !dev->vanished) {
+        wait_for_it(st, dev, err);
+    } else {
+        g_hash_table_remove(st->waiting, GINT_TO_POINTER(devid));
+        refuse(ts, dev, err);
+    }
+    xenpv_dev_destroy(dev, ts->bus);
 }
 
 /* ---- looking ---- */
@@ -220,6 +280,7 @@ static void look_at(ServedType *st, int devid)
     text = xenpv_store_read(bus->hv, NULL, path, NULL, &err);
     if (!text) {
         if (err == ENOENT) {
+            g_hash_table_remove(st->waiting, GINT_TO_POINTER(devid));
             forget_error(st, devid);
         } else {
             error_report("cannot read %s: %s", path, strerror(err));
@@ -227,14 +288,17 @@ static void look_at(ServedType *st, int devid)
         return;
     }
     state = xenpv_nodes_judge_state(text);
+    if (state != XenbusStateInitialising) {
+        g_hash_table_remove(st->waiting, GINT_TO_POINTER(devid));
+    }
     if (state != XenbusStateInitialising && state != XenbusStateClosing) {
         return;
     }
-    dev = find_driver(st, devid);
+    dev = find_driver(bus, st->name, devid);
     if (!dev) {
         trace_xenpv_toolstack_unclaimed(path);
     } else if (state == XenbusStateInitialising) {
-        serve(st->ts, dev);
+        serve(st, dev);
     } else {
         /* It is waiting for the end of a device that never was. */
         xenpv_nodes_publish_state(dev, XenbusStateClosed, NULL);
@@ -349,6 +413,54 @@ void xenpv_toolstack_device_gone(XenPvBus *bus, XenPvDevice *dev)
     }
 }
 
+/* ---- nothing can be served ---- */
+
+static bool is_ours(XenPvBus *bus, const char *type, int devid)
+{
+    XenPvDevice *dev = find_driver(bus, type, devid);
+
+    if (dev) {
+        object_unref(OBJECT(dev));
+    }
+    return dev;
+}
+
+static void decline(XenPvBus *bus, const char *type, int devid,
+                    const char *why)
+{
+    g_autofree char *dir = xenpv_nodes_error_dir(bus->hv, type, bus->guest,
+                                                 devid);
+    g_autofree char *error = g_strdup_printf("%s/error", dir);
+    g_autofree char *state =
+        g_strdup_printf("/local/domain/%u/backend/%s/%u/%d/state",
+                        bus->hv->self, type, bus->guest, devid);
+
+    xenpv_store_printf(bus->hv, NULL, error, "%d %s", EPERM, why);
+    xenpv_store_printf(bus->hv, NULL, state, "%d", XenbusStateClosed);
+    error_report("backend/%s/%u/%d: %s", type, bus->guest, devid, why);
+}
+
+void xenpv_bus_decline(XenPvBus *bus, const char *why)
+{
+    g_auto(GStrv) types = xenpv_bus_backend_types();
+    unsigned i, j;
+    int devid;
+
+    for (i = 0; types[i]; i++) {
+        g_autofree char *dir =
+            g_strdup_printf("/local/domain/%u/backend/%s/%u", bus->hv->self,
+                            types[i], bus->guest);
+        g_auto(GStrv) names = xenpv_store_list(bus->hv, NULL, dir, NULL);
+
+        for (j = 0; names && names[j]; j++) {
+            if (parse_devid(names[j], &devid) &&
+                is_ours(bus, types[i], devid)) {
+                decline(bus, types[i], devid, why);
+            }
+        }
+    }
+}
+
 /* ---- beginning and end ---- */
 
 static void served_free(gpointer opaque)
@@ -359,6 +471,7 @@ static void served_free(gpointer opaque)
         xenpv_store_unwatch(st->watch);
     }
     g_hash_table_unref(st->look);
+    g_hash_table_unref(st->waiting);
     g_free(st->dir);
     g_free(st->name);
     g_free(st);
@@ -375,6 +488,7 @@ static void serve_type(XenPvToolstack *ts, const char *name)
     st->dir = g_strdup_printf("/local/domain/%u/backend/%s/%u",
                               bus->hv->self, name, bus->guest);
     st->look = g_hash_table_new(NULL, NULL);
+    st->waiting = g_hash_table_new(NULL, NULL);
     g_ptr_array_add(ts->types, st);
     st->watch = xenpv_store_watch(bus->hv, st->dir, type_changed, st, &err);
     if (!st->watch) {
@@ -397,6 +511,7 @@ void xenpv_toolstack_start(XenPvBus *bus)
      * below somebody who waits for I/O.
      */
     ts->look_bh = aio_bh_new(iohandler_get_aio_context(), look, ts);
+    ts->retry_timer = timer_new_ms(QEMU_CLOCK_REALTIME, retry, ts);
     names = xenpv_bus_backend_types();
     for (i = 0; names[i]; i++) {
         serve_type(ts, names[i]);
@@ -409,6 +524,7 @@ void xenpv_toolstack_stop(XenPvBus *bus)
 
     if (ts) {
         qemu_bh_delete(ts->look_bh);
+        timer_free(ts->retry_timer);
         g_ptr_array_free(ts->types, true);
         g_free(ts);
     }

@@ -386,11 +386,29 @@ static bool disk_set_up(XenPvDisk *disk, Error **errp)
     return true;
 }
 
+/*
+ * The block layer tells a lock from other reasons in words alone.  Who holds it
+ * may be the last device model of a domain that reboots or moves, which is on
+ * its way out, or the emulated disk of this one.
+ */
+static void judge_lock(XenPvDevice *dev, Error *err)
+{
+    const char *text = err ? error_get_pretty(err) : "";
+
+    if (g_str_has_prefix(text, "Failed to get ") && strstr(text, " lock")) {
+        xenpv_dev_held_elsewhere(dev);
+    }
+}
+
 static bool disk_realize(XenPvDevice *dev, Error **errp)
 {
     XenPvDisk *disk = XENPV_DISK(dev);
+    Error *err = NULL;
 
-    if (!disk_set_up(disk, errp)) {
+    if (!disk_set_up(disk, &err)) {
+        /* Only who writes to a raw image locks it, and that is not before. */
+        judge_lock(dev, err);
+        error_propagate(errp, err);
         disk_release(disk);
         return false;
     }
@@ -500,6 +518,7 @@ static bool open_params(XenPvDevice *dev, BlockDriverState **bs, Error **errp)
     g_autoptr(XenPvDiskParams) params = NULL;
     bool readonly = is_cdrom(XENPV_DISK(dev)) || !mode || *mode != 'w';
     bool direct, discard;
+    Error *err = NULL;
 
     *bs = NULL;
     if (!read_flag(dev, "direct-io-safe", &direct, errp) ||
@@ -518,7 +537,9 @@ static bool open_params(XenPvDevice *dev, BlockDriverState **bs, Error **errp)
     }
     qdict_flatten(params->options);
     *bs = bdrv_open(params->filename, NULL, g_steal_pointer(&params->options),
-                    readonly ? 0 : BDRV_O_RDWR, errp);
+                    readonly ? 0 : BDRV_O_RDWR, &err);
+    judge_lock(dev, err);
+    error_propagate(errp, err);
     return *bs;
 }
 

@@ -15,6 +15,7 @@
 #include "qemu/error-report.h"
 #include "qemu/notify.h"
 #include "qapi/error.h"
+#include "hw/xen/xen.h"
 #include "hw/xenpv/hypervisor/libxen/libxen.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
@@ -50,6 +51,16 @@ static void host_domain_start(Notifier *n, void *data)
 {
     XenPvHostDomain *dom = container_of(n, XenPvHostDomain, machine_done);
 
+    if (xen_domid_restrict) {
+        /*
+         * In a moment Xen's libraries put /dev/null in place of the connection
+         * to xenstored and of /dev/xen/gntdev, neither of which can be held to
+         * one domain.
+         */
+        xenpv_bus_decline(dom->bus, "not with -xen-domid-restrict: neither "
+                          "xenstore nor grants can be restricted to a domain");
+        return;
+    }
     xenpv_bus_restart(dom->bus);
     publish_types(dom);
 }
@@ -67,6 +78,10 @@ bool xenpv_host_domain_serve(uint32_t domid, Error **errp)
     XenPvHostDomain *dom;
     XenPvHv *hv;
 
+    if (domid == UINT32_MAX) {
+        error_setg(errp, "no domain to serve is named: -xen-domid N");
+        return false;
+    }
     if (domid >= XENPV_DOMID_END) {
         error_setg(errp, "-xen-domid: there can be no domain %" PRIu32, domid);
         return false;

@@ -42,6 +42,14 @@ bool xenpv_upstream_xen_open(Error **errp)
     return true;
 }
 
+/* Without -xen-domid no domain is meant, not domain 0. */
+static void no_domain(void)
+{
+    xen_domid = UINT32_MAX;
+}
+
+type_init(no_domain)
+
 void xen_bus_init(void)
 {
     xenpv_upstream_xen_open(&error_fatal);

@@ -91,7 +91,9 @@ typedef struct XenPvKeyWatch {
  *     read them with xenpv_dev_read_back() and xenpv_dev_read_left(): turn
  *     them into the device's properties and host resources.  Comes before
  *     @realize and judges what @realize does not.  On failure @unconfigure is
- *     called.
+ *     called.  If it fails, or @realize does, because somebody else holds what
+ *     the device needs and may let go of it, xenpv_dev_held_elsewhere() comes
+ *     before.
  * @unconfigure: optional.  Undo @configure, or what it has done before it
  *     failed.  The last thing to happen to a device: it is unrealized, its
  *     properties have been released (a string property is gone, a drive or
@@ -198,6 +200,7 @@ struct XenPvDevice {
     enum xenbus_state fe_state; /* as last read */
     bool adopted;               /* the directories are a toolstack's */
     bool configured;            /* ... and unconfigure has to follow */
+    bool held_elsewhere;        /* ... and it failed for now only */
     bool vanished;              /* ... and it has taken them away */
     bool in_store;              /* our nodes exist */
     bool watching;              /* ... and are watched: the walk is on */
@@ -325,6 +328,17 @@ char *xenpv_dev_read_left(XenPvDevice *dev, const char *key);
 bool xenpv_dev_read_left_uint(XenPvDevice *dev, const char *key,
                               uint64_t max, uint64_t absent,
                               uint64_t *value, Error **errp);
+
+/**
+ * xenpv_dev_held_elsewhere: somebody else holds what the device needs
+ * @dev: the device
+ *
+ * Called from XenPvDeviceClass.configure or .realize before it fails.  A back
+ * end that a toolstack made stays as it is, with the error node to say why,
+ * and is configured anew a little later, again and again until it works, fails
+ * otherwise or is removed.
+ */
+void xenpv_dev_held_elsewhere(XenPvDevice *dev);
 
 /**
  * xenpv_dev_set_standing: there is no handshake
@@ -503,6 +517,14 @@ void xenpv_bus_restart(XenPvBus *bus);
 
 /** xenpv_bus_reset: both, for callers with nothing to do in between */
 void xenpv_bus_reset(XenPvBus *bus);
+
+/**
+ * xenpv_bus_decline: nothing can be served, in place of xenpv_bus_restart()
+ * @why: for people, in the error node of each back end that is ours
+ *
+ * Back ends that a toolstack has made go to Closed, where it sees them fail.
+ */
+void xenpv_bus_decline(XenPvBus *bus, const char *why);
 
 /**
  * xenpv_bus_backend_types: what a toolstack can ask for

@@ -26,6 +26,8 @@
  * @last_token: of a watch; never used twice
  * @gnttab: one handle; its calls may come from any thread
  * @memory: foreign frames
+ * @events: for channels that cannot have a handle of their own
+ * @channels: local port to XenPvLibxenChannel on @events
  */
 typedef struct XenPvLibxen {
     XenPvHv parent;
@@ -36,6 +38,8 @@ typedef struct XenPvLibxen {
     uint64_t last_token;
     xengnttab_handle *gnttab;
     xenforeignmemory_handle *memory;
+    xenevtchn_handle *events;
+    GHashTable *channels;
 } XenPvLibxen;
 
 static inline XenPvLibxen *xenpv_libxen(XenPvHv *hv)
@@ -75,6 +79,9 @@ XenPvWatch *xenpv_libxen_store_watch(XenPvHv *hv, const char *path,
 void xenpv_libxen_store_unwatch(XenPvWatch *watch);
 
 /* ---- events.c ---- */
+
+bool xenpv_libxen_events_open(XenPvLibxen *xen, Error **errp);
+void xenpv_libxen_events_close(XenPvLibxen *xen);
 
 XenPvChannel *xenpv_libxen_channel_bind(XenPvHv *hv, XenPvDomid domid,
                                         uint32_t remote_port, Error **errp);

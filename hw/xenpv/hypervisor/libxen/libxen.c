@@ -69,6 +69,9 @@ XenPvHv *xenpv_libxen_new(Error **errp)
         error_setg_errno(errp, errno, "cannot open /dev/xen/privcmd");
         goto fail;
     }
+    if (!xenpv_libxen_events_open(xen, errp)) {
+        goto fail;
+    }
     return &xen->parent;
 
 fail:
@@ -80,6 +83,7 @@ void xenpv_libxen_free(XenPvHv *hv)
 {
     XenPvLibxen *xen = xenpv_libxen(hv);
 
+    xenpv_libxen_events_close(xen);
     if (xen->memory) {
         xenforeignmemory_close(xen->memory);
     }
