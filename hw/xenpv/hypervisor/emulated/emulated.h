@@ -23,6 +23,7 @@
 #define HW_XENPV_EMULATED_H
 
 #include "hw/xenpv/hypervisor.h"
+#include "hw/xenpv/hypervisor/domain-nodes.h"
 #include "hw/xenpv/monitor-abi.h"
 #include "qom/object.h"
 
@@ -203,31 +204,8 @@ bool xenpv_emu_store_attach(XenPvEmu *emu, void *page, uint32_t port,
  */
 bool xenpv_emu_socket_open(XenPvEmu *emu, const char *path, Error **errp);
 
-/**
- * XenPvEmuDomain: what a toolstack tells a domain about itself
- * @name: the domain's name
- * @uuid: its UUID as text
- * @nr_vcpus: vCPUs that are online at start
- * @max_vcpus: vCPUs that exist; the rest start offline
- * @memory_kib: memory it starts with, in KiB
- * @max_memory_kib: the most it may have, in KiB
- * @store_gfn: frame of the store page
- * @store_port: its event channel
- * @console_gfn: frame of the console page
- * @console_port: its event channel
- */
-typedef struct XenPvEmuDomain {
-    const char *name;
-    const char *uuid;
-    unsigned nr_vcpus;
-    unsigned max_vcpus;
-    uint64_t memory_kib;
-    uint64_t max_memory_kib;
-    uint64_t store_gfn;
-    uint32_t store_port;
-    uint64_t console_gfn;
-    uint32_t console_port;
-} XenPvEmuDomain;
+/* What a toolstack tells a domain about itself; @guest is known. */
+typedef XenPvDomainNodes XenPvEmuDomain;
 
 /**
  * xenpv_emu_write_domain: write the domain's nodes, with libxl's permissions
