@@ -393,11 +393,23 @@ static void write_file(const char *path, const GByteArray *image)
     g_assert(g_file_set_contents(path, (char *)image->data, image->len, NULL));
 }
 
+/* What Xen's builder gets is the image, wherever it was. */
+static void check_load_elf(const char *path, const GByteArray *elf)
+{
+    size_t len;
+    g_autofree uint8_t *data = xenpv_kernel_load_elf(path, &len,
+                                                     &error_abort);
+
+    g_assert_cmpmem(data, len, elf->data, elf->len);
+}
+
 static void test_files(void)
 {
     g_autofree char *dir = g_dir_make_tmp("xenpv-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(dir, "vmlinuz", NULL);
     g_autoptr(GByteArray) elf = test_elf_build(&test_elf_linux);
+    g_autoptr(GByteArray) image = NULL;
+    g_autoptr(GByteArray) stream = NULL;
     g_autoptr(XenPvKernel) kernel = NULL;
     g_autofree uint8_t *data = NULL;
     size_t len;
@@ -415,6 +427,21 @@ static void test_files(void)
     kernel = xenpv_kernel_load(path, &error_abort);
     check_kernel(kernel);
     g_assert_cmpstr(kernel->filename, ==, path);
+    check_load_elf(path, elf);
+
+    image = test_bzimage_build(elf->data, elf->len, 0x20f);
+    write_file(path, image);
+    check_load_elf(path, elf);
+    stream = compress(&formats[0], elf);
+    g_byte_array_append(stream, (const guint8 *)"tail", 4);
+    write_file(path, stream);
+    check_load_elf(path, elf);
+    g_byte_array_set_size(stream, stream->len / 2);
+    write_file(path, stream);
+    g_assert(!xenpv_kernel_load_elf(path, &len, &err));
+    g_assert(strstr(error_get_pretty(err), path));
+    error_free_or_abort(&err);
+    write_file(path, elf);
 
     g_assert(!xenpv_file_read(path, elf->len - 1, &len, &err));
     g_assert(strstr(error_get_pretty(err), path));

@@ -81,20 +81,9 @@ uint8_t *xenpv_file_read(const char *filename, size_t limit, size_t *len,
     return buf.data;
 }
 
-static bool parse_compressed(XenPvKernel *kernel, const XenPvCompression *kind,
-                             const uint8_t *data, size_t len, Error **errp)
-{
-    XenPvBuffer elf = { .limit = XENPV_IMAGE_MAX };
-    bool ok;
-
-    ok = xenpv_decompress(kind, data, len, &elf, errp) &&
-         xenpv_elf_parse(kernel, elf.data, elf.len, errp);
-    g_free(elf.data);
-    return ok;
-}
-
-static bool parse_image(XenPvKernel *kernel, const uint8_t *data, size_t len,
-                        Error **errp)
+/* Where the ELF image is: in the file, or in @own when it was compressed. */
+static bool find_elf(const uint8_t *data, size_t len, XenPvInput *elf,
+                     XenPvBuffer *own, Error **errp)
 {
     const XenPvCompression *kind;
     size_t payload = 0;
@@ -106,11 +95,16 @@ static bool parse_image(XenPvKernel *kernel, const uint8_t *data, size_t len,
         data += payload;
     }
     if (xenpv_is_elf(data, len)) {
-        return xenpv_elf_parse(kernel, data, len, errp);
+        *elf = (XenPvInput) { data, len };
+        return true;
     }
     kind = xenpv_compression_find(data, len);
     if (kind) {
-        return parse_compressed(kernel, kind, data, len, errp);
+        if (!xenpv_decompress(kind, data, len, own, errp)) {
+            return false;
+        }
+        *elf = (XenPvInput) { own->data, own->len };
+        return true;
     }
     if (payload) {
         error_setg(errp, "kernel is compressed in an unknown way");
@@ -120,18 +114,31 @@ static bool parse_image(XenPvKernel *kernel, const uint8_t *data, size_t len,
     return false;
 }
 
-XenPvKernel *xenpv_kernel_parse(const char *filename, const uint8_t *data,
-                                size_t len, Error **errp)
+static XenPvKernel *parse(const char *filename, const uint8_t *data,
+                          size_t len, XenPvInput *elf, XenPvBuffer *own,
+                          Error **errp)
 {
     ERRP_GUARD();
     g_autoptr(XenPvKernel) kernel = g_new0(XenPvKernel, 1);
 
     kernel->filename = g_strdup(filename);
-    if (!parse_image(kernel, data, len, errp)) {
+    if (!find_elf(data, len, elf, own, errp) ||
+        !xenpv_elf_parse(kernel, elf->data, elf->len, errp)) {
         error_prepend(errp, "%s: ", filename);
         return NULL;
     }
     return g_steal_pointer(&kernel);
+}
+
+XenPvKernel *xenpv_kernel_parse(const char *filename, const uint8_t *data,
+                                size_t len, Error **errp)
+{
+    XenPvBuffer own = { .limit = XENPV_IMAGE_MAX };
+    XenPvInput elf;
+    XenPvKernel *kernel = parse(filename, data, len, &elf, &own, errp);
+
+    g_free(own.data);
+    return kernel;
 }
 
 XenPvKernel *xenpv_kernel_load(const char *filename, Error **errp)
@@ -141,6 +148,31 @@ XenPvKernel *xenpv_kernel_load(const char *filename, Error **errp)
                                                errp);
 
     return data ? xenpv_kernel_parse(filename, data, len, errp) : NULL;
+}
+
+uint8_t *xenpv_kernel_load_elf(const char *filename, size_t *len,
+                               Error **errp)
+{
+    XenPvBuffer own = { .limit = XENPV_IMAGE_MAX };
+    g_autoptr(XenPvKernel) kernel = NULL;
+    g_autofree uint8_t *data = NULL;
+    XenPvInput elf;
+
+    data = xenpv_file_read(filename, XENPV_FILE_MAX, len, errp);
+    if (!data) {
+        return NULL;
+    }
+    kernel = parse(filename, data, *len, &elf, &own, errp);
+    if (!kernel) {
+        g_free(own.data);
+        return NULL;
+    }
+    *len = elf.len;
+    if (!own.data) {
+        /* In the file, and perhaps not at its start. */
+        own.data = g_memdup2(elf.data, elf.len);
+    }
+    return own.data;
 }
 
 void xenpv_kernel_free(XenPvKernel *kernel)

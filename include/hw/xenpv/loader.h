@@ -164,6 +164,19 @@ XenPvKernel *xenpv_kernel_parse(const char *filename, const uint8_t *data,
                                 size_t len, Error **errp);
 
 /**
+ * xenpv_kernel_load_elf: the ELF image of a kernel, for other builders
+ * @filename: as for xenpv_kernel_load(), which judges it
+ * @len: (out): number of bytes
+ * @errp: set on failure: one line that names @filename
+ *
+ * For Xen's own domain builder, which knows fewer ways of compression.
+ *
+ * Returns: (transfer full): the image, g_free() it; NULL on failure
+ */
+uint8_t *xenpv_kernel_load_elf(const char *filename, size_t *len,
+                               Error **errp);
+
+/**
  * xenpv_kernel_free: forget a kernel
  * @kernel: may be NULL
  */
