@@ -33,6 +33,7 @@ struct Scripted {
     uint32_t port;
     uint32_t forget;            /* requests left in flight by disconnect */
 
+    int delegated;
     int advertised, connects, disconnects, events, keys, realizes;
     char *last_key;
     XenPvMap *map;
@@ -103,6 +104,14 @@ static bool script_connect(XenPvDevice *dev, Error **errp)
     return true;
 }
 
+/* What the kernel's back end is told */
+static bool script_delegate(XenPvDevice *dev, Error **errp)
+{
+    SCRIPTED(dev)->delegated++;
+    return xenpv_dev_publish(dev, errp, "physical-device", "7:0") &&
+           xenpv_dev_publish_front(dev, errp, "hint", "there");
+}
+
 static void script_disconnect(XenPvDevice *dev)
 {
     Scripted *s = SCRIPTED(dev);
@@ -167,6 +176,8 @@ static void script_class_init(ObjectClass *oc, void *data)
 
     pc->type = "script";
     pc->backend_type = "qscript";
+    pc->kernel_type = "kscript";
+    pc->delegate = script_delegate;
     pc->frontend_keys = keys;
     pc->realize = script_realize;
     pc->unrealize = script_unrealize;
@@ -232,6 +243,11 @@ static void scene_end(Scene *sc)
 {
     fixture_end(sc->bus);
 }
+
+typedef struct Counter {
+    Notifier notifier;
+    int count;
+} Counter;
 
 static bool no_devices(void *opaque)
 {
@@ -729,6 +745,162 @@ static void test_close(void)
     scene_end(&sc);
 }
 
+/* ---- a reset that is another domain ---- */
+
+static void test_another_guest(void)
+{
+    XenPvDevice *second;
+    Scene sc;
+
+    scene_connected(&sc);
+    xenpv_bus_quiesce(sc.bus);
+    /* Who ends a domain removes all of its nodes. */
+    xenpv_store_rm(sc.hv, NULL, "/local/domain/1");
+    xenpv_store_rm(sc.hv, NULL, "/local/domain/0/backend/qscript/1");
+    xenpv_bus_set_guest(sc.bus, 2);
+    second = fixture_plug(sc.bus, &error_abort, TYPE_SCRIPTED, NULL);
+    xenpv_bus_restart(sc.bus);
+    fixture_settle();
+    g_assert_cmpint(second->devid, ==, 1);
+    g_assert_cmpint(second->guest, ==, 2);
+    assert_live(sc.hv, 0, 0, 2 * WATCHES);
+    assert_node(sc.hv, NULL, BE);
+    assert_node(sc.hv, NULL, FE);
+    assert_node(sc.hv, "2", "/local/domain/0/backend/qscript/2/0/state");
+    assert_node(sc.hv, "2", "/local/domain/0/backend/qscript/2/0/frontend-id");
+    assert_node(sc.hv, "/local/domain/0/backend/qscript/2/0",
+                "/local/domain/2/device/script/0/backend");
+    assert_node(sc.hv, "2", "/local/domain/0/backend/qscript/2/1/state");
+    scene_end(&sc);
+}
+
+/* ---- the kernel serves it ---- */
+
+#define KBE "/local/domain/0/backend/kscript/1/0"
+
+static void kernel_state(Scene *sc, unsigned state)
+{
+    g_autofree char *value = g_strdup_printf("%u", state);
+
+    g_assert_cmpint(xenpv_store_write(sc->hv, NULL, KBE "/state", value), ==,
+                    0);
+    fixture_settle();
+}
+
+static void count(Notifier *n, void *data)
+{
+    Counter *c = container_of(n, Counter, notifier);
+
+    c->count++;
+}
+
+static void scene_delegated(Scene *sc)
+{
+    *sc = (Scene) { .hv = fake_hv_new() };
+    sc->hv->kernel_backends = true;
+    sc->bus = fixture_bus(sc->hv);
+    fixture_plug(sc->bus, &error_abort, TYPE_SCRIPTED, "backend", "kernel",
+                 NULL);
+    sc->s = made;
+    fixture_settle();
+}
+
+static void assert_awaited(Scene *sc, const char *names)
+{
+    g_autofree char *got = xenpv_bus_awaits_kernel(sc->bus);
+
+    g_assert_cmpstr(got, ==, names);
+}
+
+static void test_kernel_serves(void)
+{
+    Counter c = { .notifier.notify = count };
+    Scene sc;
+
+    scene_delegated(&sc);
+    xenpv_bus_notify_kernel(sc.bus, &c.notifier);
+    assert_node(sc.hv, NULL, BE);
+    assert_node(sc.hv, "1", KBE "/state");
+    assert_node(sc.hv, "7:0", KBE "/physical-device");
+    assert_node(sc.hv, FE, KBE "/frontend");
+    assert_node(sc.hv, KBE, FE "/backend");
+    assert_node(sc.hv, "there", FE "/hint");
+    assert_node(sc.hv, NULL, KBE "/feature-one");
+    assert_awaited(&sc, "xenpv-scripted.0");
+
+    kernel_state(&sc, XenbusStateInitWait);
+    g_assert_cmpint(c.count, >, 0);
+    assert_awaited(&sc, NULL);
+    /* The walk is not ours, whatever the front end does. */
+    front_state(&sc, XenbusStateInitialised);
+    kernel_state(&sc, XenbusStateConnected);
+    front_state(&sc, XenbusStateClosing);
+    kernel_state(&sc, XenbusStateClosing);
+    front_state(&sc, XenbusStateClosed);
+    kernel_state(&sc, XenbusStateClosed);
+    kernel_state(&sc, XenbusStateInitWait);
+    g_assert_false(no_devices(sc.bus));
+    g_assert_cmpint(sc.s->advertised + sc.s->connects + sc.s->disconnects, ==,
+                    0);
+    assert_live(sc.hv, 0, 0, WATCHES);
+
+    /* A reset tells the kernel all over again. */
+    xenpv_bus_reset(sc.bus);
+    g_assert_cmpint(sc.s->delegated, ==, 2);
+    assert_node(sc.hv, "1", KBE "/state");
+    assert_awaited(&sc, "xenpv-scripted.0");
+    notifier_remove(&c.notifier);
+    scene_end(&sc);
+}
+
+static void test_kernel_unplug(void)
+{
+    Scene sc;
+
+    scene_delegated(&sc);
+    kernel_state(&sc, XenbusStateConnected);
+    fixture_unplug(XENPV_DEVICE(sc.s), &error_abort);
+    fixture_settle();
+    assert_node(sc.hv, "0", KBE "/online");
+    assert_node(sc.hv, "5", KBE "/state");
+    g_assert_false(no_devices(sc.bus));
+    kernel_state(&sc, XenbusStateClosed);
+    g_assert_true(fixture_wait(no_devices, sc.bus));
+    assert_node(sc.hv, NULL, KBE);
+    assert_node(sc.hv, NULL, FE);
+    scene_end(&sc);
+}
+
+/* What the kernel has to complain about, it writes where we would. */
+static void test_kernel_fails(void)
+{
+    g_autofree char *log = NULL;
+    Scene sc;
+
+    scene_delegated(&sc);
+    g_assert_cmpint(xenpv_store_write(sc.hv, NULL, "/local/domain/0/error/"
+                                      "backend/kscript/1/0/error",
+                                      "2 no such file"), ==, 0);
+    kernel_state(&sc, XenbusStateClosing);
+    log = fixture_log();
+    g_assert_nonnull(strstr(log, "xenpv-scripted.0: the kernel's back end: "
+                            "2 no such file"));
+    scene_end(&sc);
+}
+
+static void test_kernel_nowhere(void)
+{
+    Scene sc = { .hv = fake_hv_new() };
+    Error *err = NULL;
+
+    sc.bus = fixture_bus(sc.hv);
+    g_assert_null(fixture_plug(sc.bus, &err, TYPE_SCRIPTED, "backend",
+                               "kernel", NULL));
+    error_free_or_abort(&err);
+    assert_live(sc.hv, 0, 0, 0);
+    scene_end(&sc);
+}
+
 /* ---- events and keys ---- */
 
 static void test_events(void)
@@ -934,6 +1106,11 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/device/unplug-then-reset",
                     test_unplug_then_reset);
     g_test_add_func("/xenpv/device/close", test_close);
+    g_test_add_func("/xenpv/device/another-guest", test_another_guest);
+    g_test_add_func("/xenpv/device/kernel-serves", test_kernel_serves);
+    g_test_add_func("/xenpv/device/kernel-unplug", test_kernel_unplug);
+    g_test_add_func("/xenpv/device/kernel-fails", test_kernel_fails);
+    g_test_add_func("/xenpv/device/kernel-nowhere", test_kernel_nowhere);
     g_test_add_func("/xenpv/device/events", test_events);
     g_test_add_func("/xenpv/device/keys", test_keys);
     g_test_add_func("/xenpv/device/read-uint", test_read_uint);

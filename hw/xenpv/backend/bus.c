@@ -85,6 +85,36 @@ void xenpv_bus_restart(XenPvBus *bus)
     xenpv_toolstack_start(bus);
 }
 
+void xenpv_bus_set_guest(XenPvBus *bus, XenPvDomid guest)
+{
+    XenPvDevice *dev;
+
+    assert(bus->quiet);
+    bus->guest = guest;
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        xenpv_dev_set_guest(dev, guest);
+    }
+}
+
+char *xenpv_bus_awaits_kernel(XenPvBus *bus)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    XenPvDevice *dev;
+
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        if (dev->watching && xenpv_dev_awaits_kernel(dev)) {
+            g_string_append_printf(names, "%s%s", names->len ? ", " : "",
+                                   dev->label);
+        }
+    }
+    return names->len ? g_strdup(names->str) : NULL;
+}
+
+void xenpv_bus_notify_kernel(XenPvBus *bus, Notifier *notifier)
+{
+    notifier_list_add(&bus->kernel_states, notifier);
+}
+
 void xenpv_bus_reset(XenPvBus *bus)
 {
     xenpv_bus_quiesce(bus);
@@ -149,6 +179,7 @@ static void bus_unplug_request(HotplugHandler *hotplug, DeviceState *dev,
 static void bus_init(Object *obj)
 {
     QTAILQ_INIT(&XENPV_BUS(obj)->devices);
+    notifier_list_init(&XENPV_BUS(obj)->kernel_states);
 }
 
 static void bus_class_init(ObjectClass *class, void *data)

@@ -378,6 +378,48 @@ static bool dev_deliver_back_keys(XenPvDevice *dev, Error **errp)
     return true;
 }
 
+/*
+ * The kernel's device: the state is its own.  It goes when the kernel has let
+ * go of it, or when somebody has taken away the directory, which the kernel
+ * takes for an order as well.
+ */
+static void dev_follow_kernel(XenPvDevice *dev)
+{
+    enum xenbus_state before = dev->be_state;
+    g_autofree char *why = NULL;
+    bool gone = false, online;
+    Error *err = NULL;
+
+    if (!xenpv_nodes_read_own(dev, &dev->be_state, &online, &gone, &err) ||
+        !xenpv_nodes_read_front(dev, &dev->fe_state, &gone, &err)) {
+        dev_report(dev, err);
+        return;
+    }
+    if (dev->be_state != before) {
+        trace_xenpv_dev_kernel(dev->label, xenpv_state_name(dev->fe_state),
+                               xenpv_state_name(dev->be_state));
+    }
+    if (dev->be_state == XenbusStateClosing && before != dev->be_state &&
+        !dev->closing) {
+        why = xenpv_nodes_read_error(dev);
+        if (why) {
+            error_report("%s: the kernel's back end: %s", dev->label, why);
+        }
+    }
+    dev->online = online;
+    if (gone || (!online && dev->be_state == XenbusStateClosed)) {
+        dev_schedule_removal(dev);
+    }
+    notifier_list_notify(
+        &XENPV_BUS(qdev_get_parent_bus(DEVICE(dev)))->kernel_states, dev);
+}
+
+bool xenpv_dev_awaits_kernel(XenPvDevice *dev)
+{
+    return dev->delegated && !dev->closing &&
+           dev->be_state < XenbusStateInitWait;
+}
+
 static void dev_look_and_walk(XenPvDevice *dev)
 {
     Error *failure = qatomic_xchg(&dev->failure, NULL);
@@ -395,6 +437,10 @@ static void dev_look_and_walk(XenPvDevice *dev)
     }
     if (failure) {
         dev_fail_now(dev, failure);
+    }
+    if (dev->delegated) {
+        dev_follow_kernel(dev);
+        return;
     }
     /*
      * A store that cannot be asked will not tell of the next change either:
@@ -461,7 +507,8 @@ void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes)
     xenpv_dev_begin_work(dev);
     dev_disconnect(dev);
     xenpv_nodes_unwatch(dev);
-    if (close_nodes && dev->in_store && dev->be_state != XenbusStateClosed) {
+    if (close_nodes && dev->in_store && !dev->delegated &&
+        dev->be_state != XenbusStateClosed) {
         xenpv_nodes_publish_state(dev, XenbusStateClosed, NULL);
     }
     dev->be_state = XenbusStateClosed;
@@ -475,6 +522,18 @@ void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes)
         /* Nobody is left to wait for. */
         dev_schedule_removal(dev);
     }
+}
+
+void xenpv_dev_set_guest(XenPvDevice *dev, XenPvDomid guest)
+{
+    dev->guest = guest;
+    dev->in_store = false;
+    if (dev->adopted) {
+        dev->vanished = true;
+        dev_schedule_removal(dev);
+        return;
+    }
+    xenpv_nodes_set_paths(dev);
 }
 
 static void dev_withdraw(XenPvDevice *dev)
@@ -521,13 +580,34 @@ bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp)
             return false;
         }
         dev->closing = true;
-        dev->be_state = XenbusStateClosing;
+        if (!dev->delegated) {
+            dev->be_state = XenbusStateClosing;
+        }
         xenpv_dev_schedule_recheck(dev);
     }
     dev->unplugged = true;
     qdev->pending_deleted_event = true;
     qdev->pending_deleted_expires_ms =
         qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + UNPLUG_PATIENCE_MS;
+    return true;
+}
+
+static bool dev_judge_delegation(XenPvDevice *dev, Error **errp)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+
+    if (!dev->delegated) {
+        return true;
+    }
+    if (!dc->kernel_type) {
+        error_setg(errp, "backend=kernel: no kernel has a back end for %s",
+                   object_get_typename(OBJECT(dev)));
+        return false;
+    }
+    if (!dev->hv->kernel_backends) {
+        error_setg(errp, "backend=kernel needs a Xen host");
+        return false;
+    }
     return true;
 }
 
@@ -538,7 +618,8 @@ static bool dev_set_identity(XenPvDevice *dev, XenPvBus *bus, Error **errp)
 
     dev->hv = bus->hv;
     dev->guest = bus->guest;
-    if ((dc->identify && !dc->identify(dev, errp)) ||
+    if (!dev_judge_delegation(dev, errp) ||
+        (dc->identify && !dc->identify(dev, errp)) ||
         !xenpv_bus_assign_devid(bus, dev, errp)) {
         return false;
     }
@@ -670,6 +751,27 @@ static void dev_finalize(Object *obj)
     g_free(dev->label);
 }
 
+static const char *const server_names[] = { "qemu", "kernel" };
+
+static const QEnumLookup server_lookup = {
+    .array = server_names,
+    .size = ARRAY_SIZE(server_names),
+};
+
+static int dev_get_server(Object *obj, Error **errp)
+{
+    return XENPV_DEVICE(obj)->delegated;
+}
+
+static void dev_set_server(Object *obj, int value, Error **errp)
+{
+    if (DEVICE(obj)->realized) {
+        error_setg(errp, "backend cannot be changed any more");
+        return;
+    }
+    XENPV_DEVICE(obj)->delegated = value;
+}
+
 static const Property dev_properties[] = {
     DEFINE_PROP_INT32("devid", XenPvDevice, devid, -1),
 };
@@ -689,6 +791,11 @@ static void dev_class_init(ObjectClass *class, void *data)
     dc->unrealize = dev_unrealize;
     dc->vmsd = &dev_vmstate;
     device_class_set_props(dc, dev_properties);
+    object_class_property_add_enum(class, "backend", "XenPvServer",
+                                   &server_lookup, dev_get_server,
+                                   dev_set_server);
+    object_class_property_set_description(class, "backend",
+        "who serves the device: qemu or the host's kernel");
 }
 
 static const TypeInfo dev_type = {

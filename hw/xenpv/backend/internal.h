@@ -44,7 +44,10 @@ bool xenpv_nodes_transaction(XenPvDevice *dev, XenPvTxFn *fn,
  */
 bool xenpv_nodes_adopt(XenPvDevice *dev, Error **errp);
 
-/* Both directories, new, with everything offered and state InitWait. */
+/*
+ * Both directories, new, with everything offered and state InitWait, or, for
+ * the kernel, with what it is told and state Initialising.
+ */
 bool xenpv_nodes_create(XenPvDevice *dev, Error **errp);
 
 /* Both directories, gone; a toolstack's: Closed.  Failure is reported. */
@@ -78,7 +81,8 @@ bool xenpv_nodes_read_own(XenPvDevice *dev, enum xenbus_state *state,
 bool xenpv_nodes_key_changed(XenPvDevice *dev, unsigned i, bool *changed,
                              Error **errp);
 
-/* The error node, where Linux back ends write theirs. */
+/* The error node, where Linux back ends write theirs; NULL: there is none. */
+char *xenpv_nodes_read_error(XenPvDevice *dev);
 void xenpv_nodes_write_error(XenPvDevice *dev, const char *message);
 void xenpv_nodes_clear_error(XenPvDevice *dev);
 char *xenpv_nodes_error_dir(XenPvHv *hv, const char *type, XenPvDomid guest,
@@ -113,6 +117,12 @@ void xenpv_dev_schedule_recheck(XenPvDevice *dev);
  */
 void xenpv_dev_begin_work(XenPvDevice *dev);
 void xenpv_dev_end_work(XenPvDevice *dev);
+
+/* See xenpv_bus_set_guest(). */
+void xenpv_dev_set_guest(XenPvDevice *dev, XenPvDomid guest);
+
+/* Is it the kernel's, and has the kernel not answered yet? */
+bool xenpv_dev_awaits_kernel(XenPvDevice *dev);
 
 /* Quiesce and restart one device; see xenpv_bus_quiesce(). */
 void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes);

@@ -41,7 +41,9 @@ const char *xenpv_nodes_type(XenPvDeviceClass *dc)
 
 static const char *backend_type(XenPvDevice *dev)
 {
-    return xenpv_nodes_type(XENPV_DEVICE_GET_CLASS(dev));
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+
+    return dev->delegated ? dc->kernel_type : xenpv_nodes_type(dc);
 }
 
 void xenpv_nodes_set_paths(XenPvDevice *dev)
@@ -325,6 +327,12 @@ static bool advertise(XenPvDevice *dev, const void *opaque, Error **errp)
            xenpv_dev_publish(dev, errp, "state", "%d", XenbusStateInitWait);
 }
 
+static bool delegate(XenPvDevice *dev, Error **errp)
+{
+    return XENPV_DEVICE_GET_CLASS(dev)->delegate(dev, errp) &&
+           xenpv_nodes_publish_state(dev, XenbusStateInitialising, errp);
+}
+
 static bool write_front_initialising(XenPvDevice *dev, Error **errp)
 {
     g_autofree char *state = g_strdup_printf("%d", XenbusStateInitialising);
@@ -342,7 +350,8 @@ static bool create_both(XenPvDevice *dev, const void *opaque, Error **errp)
     if (!write_key(dev, dev->be_path, "frontend", dev->fe_path, errp) ||
         !xenpv_dev_publish(dev, errp, "frontend-id", "%u", dev->guest) ||
         !xenpv_dev_publish(dev, errp, "online", "1") ||
-        !advertise(dev, NULL, errp)) {
+        !(dev->delegated ? delegate(dev, errp) :
+                           advertise(dev, NULL, errp))) {
         return false;
     }
     if (!xenpv_dev_publish_front(dev, errp, "backend", "%s", dev->be_path) ||
@@ -490,7 +499,8 @@ bool xenpv_nodes_create(XenPvDevice *dev, Error **errp)
                                  NULL, errp)) {
         return false;
     }
-    dev->be_state = XenbusStateInitWait;
+    dev->be_state = dev->delegated ? XenbusStateInitialising :
+                                     XenbusStateInitWait;
     return true;
 }
 
@@ -524,7 +534,8 @@ static bool update(XenPvDevice *dev, const void *opaque, Error **errp)
 
 bool xenpv_dev_update(XenPvDevice *dev, Error **errp)
 {
-    return !dev->in_store || xenpv_nodes_transaction(dev, update, NULL, errp);
+    return !dev->in_store || dev->delegated ||
+           xenpv_nodes_transaction(dev, update, NULL, errp);
 }
 
 bool xenpv_nodes_publish_state(XenPvDevice *dev, enum xenbus_state state,
@@ -866,6 +877,14 @@ void xenpv_nodes_write_error(XenPvDevice *dev, const char *message)
 
     /* A store that takes no more notes is no reason for another. */
     write_key(dev, dir, "error", text, NULL);
+}
+
+char *xenpv_nodes_read_error(XenPvDevice *dev)
+{
+    g_autofree char *dir = error_dir(dev);
+    int err;
+
+    return read_key(dev, dir, "error", &err);
 }
 
 void xenpv_nodes_clear_error(XenPvDevice *dev)

@@ -352,6 +352,7 @@ static void disk_release(XenPvDisk *disk)
 {
     BlockBackend *blk = disk->conf.blk;
 
+    xenpv_disk_kernel_close(disk);
     if (disk->vmstate) {
         qemu_del_vm_change_state_handler(g_steal_pointer(&disk->vmstate));
     }
@@ -405,7 +406,9 @@ static bool disk_realize(XenPvDevice *dev, Error **errp)
     XenPvDisk *disk = XENPV_DISK(dev);
     Error *err = NULL;
 
-    if (!disk_set_up(disk, &err)) {
+    disk->kernel_fd = -1;
+    if (!disk_set_up(disk, &err) ||
+        (dev->delegated && !xenpv_disk_kernel_open(disk, &err))) {
         /* Only who writes to a raw image locks it, and that is not before. */
         judge_lock(dev, err);
         error_propagate(errp, err);
@@ -647,22 +650,29 @@ static bool publish_medium(XenPvDevice *dev, XenPvDisk *disk, Error **errp)
                              disk->limits.sectors >> disk->unit_shift);
 }
 
-static bool disk_advertise(XenPvDevice *dev, Error **errp)
+bool xenpv_disk_publish_identity(XenPvDevice *dev, Error **errp)
 {
     XenPvDisk *disk = XENPV_DISK(dev);
     g_autofree char *name = xenpv_vdev_name(dev->devid);
     const char *type = is_cdrom(disk) ? "cdrom" : "disk";
 
-    return publish_features(dev, disk, errp) &&
-           publish_discard(dev, disk, errp) &&
-           publish_medium(dev, disk, errp) &&
-           xenpv_dev_publish(dev, errp, "dev", "%s", name) &&
+    return xenpv_dev_publish(dev, errp, "dev", "%s", name) &&
            xenpv_dev_publish(dev, errp, "mode", "%s",
                              disk->limits.readonly ? "r" : "w") &&
            xenpv_dev_publish(dev, errp, "device-type", "%s", type) &&
            xenpv_dev_publish_front(dev, errp, "virtual-device", "%d",
                                    dev->devid) &&
            xenpv_dev_publish_front(dev, errp, "device-type", "%s", type);
+}
+
+static bool disk_advertise(XenPvDevice *dev, Error **errp)
+{
+    XenPvDisk *disk = XENPV_DISK(dev);
+
+    return publish_features(dev, disk, errp) &&
+           publish_discard(dev, disk, errp) &&
+           publish_medium(dev, disk, errp) &&
+           xenpv_disk_publish_identity(dev, errp);
 }
 
 /* ---- connect ---- */
@@ -956,6 +966,8 @@ static void disk_class_init(ObjectClass *class, void *data)
     xdc->realize = disk_realize;
     xdc->unrealize = disk_unrealize;
     xdc->advertise = disk_advertise;
+    xdc->kernel_type = "vbd";
+    xdc->delegate = xenpv_disk_delegate;
     xdc->connect = disk_connect;
     xdc->disconnect = disk_disconnect;
     xdc->event = disk_event;

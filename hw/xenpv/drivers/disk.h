@@ -6,6 +6,7 @@
  *   disk.c        the device: properties, nodes, connections, media
  *   disk-queue.c  one ring: requests in, responses out, order
  *   disk-data.c   where the data of a request is: the guest's pages
+ *   disk-kernel.c a disk that the host's kernel serves
  *   blkif.c       requests and responses as bytes (pure)
  *   vdev.c        names of disks (pure)
  *
@@ -206,6 +207,7 @@ struct XenPvDiskQueue {
  * @vmstate: handler
  * @ctx: of each possible queue
  * @mapped: the IOThreads of @mapping
+ * @kernel_fd: the block device that the kernel serves, or -1
  */
 struct XenPvDisk {
     XenPvDevice parent_obj;
@@ -231,7 +233,22 @@ struct XenPvDisk {
     VMChangeStateEntry *vmstate;
     AioContext **ctx;
     GPtrArray *mapped;
+    int kernel_fd;
 };
+
+/* ---- disk.c ---- */
+
+/* What is said of a disk whoever serves it. */
+bool xenpv_disk_publish_identity(XenPvDevice *dev, Error **errp);
+
+/* ---- disk-kernel.c ---- */
+
+/* The block device behind the drive, made if it is a file. */
+bool xenpv_disk_kernel_open(XenPvDisk *disk, Error **errp);
+void xenpv_disk_kernel_close(XenPvDisk *disk);
+
+/* XenPvDeviceClass.delegate */
+bool xenpv_disk_delegate(XenPvDevice *dev, Error **errp);
 
 /* ---- disk-queue.c ---- */
 

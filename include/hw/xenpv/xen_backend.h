@@ -53,6 +53,7 @@
 #include "hw/qdev-core.h"
 #include "hw/xen/interface/io/xenbus.h"
 #include "hw/xenpv/hypervisor.h"
+#include "qemu/notify.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
 
@@ -78,6 +79,8 @@ typedef struct XenPvKeyWatch {
  * @type: mandatory.  Name of the device's directory on both sides ("vif").
  * @backend_type: name on the back end's side where it differs ("qdisk" for
  *     "vbd"); NULL: @type.
+ * @kernel_type: optional.  The same for the back end that the host's kernel
+ *     has for these devices ("vbd"); see @delegate.
  * @frontend_keys: optional, NULL-terminated.  Keys in the front end's
  *     directory whose changes @frontend_key wants to hear of.
  * @backend_keys: optional, NULL-terminated.  Keys in our own directory that a
@@ -109,6 +112,11 @@ typedef struct XenPvKeyWatch {
  *     All of it becomes visible at once, together with state InitWait.  May
  *     run again: for the next connection, and when the store's transaction
  *     has to be repeated.  So: no side effects but the keys.
+ * @delegate: mandatory with @kernel_type.  The user has asked for the kernel's
+ *     back end (backend=kernel): write what it has to be told with
+ *     xenpv_dev_publish() and xenpv_dev_publish_front().  Instead of
+ *     @advertise, and with the same rules.  Of all that follows nothing is
+ *     called for such a device: the kernel walks, we watch.
  * @connect: mandatory.  The front end is ready: read all its keys, judge
  *     them, then map, bind, start.  When it returns false the core calls
  *     @disconnect, so @connect never cleans up after itself.
@@ -137,6 +145,7 @@ struct XenPvDeviceClass {
 
     const char *type;
     const char *backend_type;
+    const char *kernel_type;
     const char *const *frontend_keys;
     const char *const *backend_keys;
     bool (*claims)(XenPvDevice *dev);
@@ -146,6 +155,7 @@ struct XenPvDeviceClass {
     bool (*realize)(XenPvDevice *dev, Error **errp);
     void (*unrealize)(XenPvDevice *dev);
     bool (*advertise)(XenPvDevice *dev, Error **errp);
+    bool (*delegate)(XenPvDevice *dev, Error **errp);
     bool (*connect)(XenPvDevice *dev, Error **errp);
     void (*disconnect)(XenPvDevice *dev);
     bool (*event)(XenPvDevice *dev, void *opaque);
@@ -160,6 +170,7 @@ struct XenPvDeviceClass {
  *     free one.
  * @hv: the hypervisor
  * @guest: the domain of the front end
+ * @delegated: property "backend" is "kernel": we only write the nodes
  * @label: for messages; the user's id of the device or "<type>.<devid>"
  * @in_flight: requests the driver has begun and not finished.  Kept by the
  *     driver if it has any, from one thread or atomically; the core checks
@@ -174,6 +185,7 @@ struct XenPvDevice {
     int32_t devid;
     XenPvHv *hv;
     XenPvDomid guest;
+    bool delegated;
     char *label;
     uint32_t in_flight;
 
@@ -469,6 +481,7 @@ struct XenPvBus {
     QTAILQ_HEAD(, XenPvDevice) devices;
     bool quiet;                 /* no guest: before the first restart, too */
     unsigned nr_leaving;        /* a toolstack's, with unconfigure to come */
+    NotifierList kernel_states; /* see xenpv_bus_notify_kernel() */
     struct XenPvToolstack *toolstack;   /* NULL: it is not listened to */
 };
 
@@ -525,6 +538,31 @@ void xenpv_bus_reset(XenPvBus *bus);
  * Back ends that a toolstack has made go to Closed, where it sees them fail.
  */
 void xenpv_bus_decline(XenPvBus *bus, const char *why);
+
+/**
+ * xenpv_bus_set_guest: the next guest is another domain
+ * @guest: the domain
+ *
+ * Between xenpv_bus_quiesce() and xenpv_bus_restart(), for machines whose reset
+ * is a new domain: who made the old one has removed its nodes, with those of
+ * its devices.  What a toolstack had made by nodes goes with them.
+ */
+void xenpv_bus_set_guest(XenPvBus *bus, XenPvDomid guest);
+
+/**
+ * xenpv_bus_awaits_kernel: which devices does the kernel not serve yet?
+ *
+ * Of those with backend=kernel: a guest that starts before may not find them.
+ *
+ * Returns: (transfer full): their labels in one text, or NULL: none
+ */
+char *xenpv_bus_awaits_kernel(XenPvBus *bus);
+
+/**
+ * xenpv_bus_notify_kernel: hear of changes of xenpv_bus_awaits_kernel()
+ * @notifier: stays the caller's
+ */
+void xenpv_bus_notify_kernel(XenPvBus *bus, Notifier *notifier);
 
 /**
  * xenpv_bus_backend_types: what a toolstack can ask for
