@@ -36,9 +36,6 @@
 
 #define GUEST_DOMID 1
 
-/* What the smallest Linux needs, far below any that is useful */
-#define MIN_RAM     (16 * MiB)
-
 typedef struct XenPvEmulate {
     MachineState *machine;
     const XenPvMachineOptions *options;
@@ -388,22 +385,12 @@ static void xenpv_exit(Notifier *n, void *opaque)
 
 static bool check_options(XenPvEmulate *s, Error **errp)
 {
-    MachineState *ms = s->machine;
-
-    if (!ms->kernel_filename) {
-        error_setg(errp, "-M xenpv needs a guest kernel: -kernel FILE");
+    if (s->machine->smp.max_cpus > XENPV_MAX_VCPUS) {
+        error_setg(errp, "-smp: at most %d vCPUs can be emulated, not %u",
+                   XENPV_MAX_VCPUS, s->machine->smp.max_cpus);
         return false;
     }
-    if (ms->firmware) {
-        error_setg(errp, "-M xenpv runs no firmware: -bios %s", ms->firmware);
-        return false;
-    }
-    if (ms->ram_size < MIN_RAM) {
-        error_setg(errp, "-m: a Xen PV guest needs at least %d MiB",
-                   (int)(MIN_RAM / MiB));
-        return false;
-    }
-    return true;
+    return xenpv_check_guest_options(s->machine, errp);
 }
 
 static bool load_files(XenPvEmulate *s, Error **errp)
@@ -483,20 +470,6 @@ static bool init_emulation(XenPvEmulate *s, Error **errp)
     return s->bus;
 }
 
-/* The guest's hvc0 is what -serial says, stdio with -nographic */
-static bool init_console(XenPvEmulate *s, Error **errp)
-{
-    Chardev *chr = serial_hd(0);
-    DeviceState *dev;
-
-    if (!chr) {
-        return true;
-    }
-    dev = qdev_new("xen-console");
-    qdev_prop_set_chr(dev, "chardev", chr);
-    return qdev_realize_and_unref(dev, BUS(s->bus), errp);
-}
-
 /*
  * A guest starts all vCPUs it may ever have and then takes those down that
  * xenstore says are offline, so that all must be there from the start.  One
@@ -551,7 +524,8 @@ static void *emulate_init(MachineState *machine,
      */
     s->exit.notify = xenpv_exit;
     qemu_add_exit_notifier(&s->exit);
-    if (!init_emulation(s, errp) || !init_console(s, errp) ||
+    if (!init_emulation(s, errp) ||
+        !xenpv_add_serial_console(s->bus, errp) ||
         !xenpv_display_init(s->bus, errp)) {
         return NULL;
     }

@@ -21,7 +21,17 @@
 #include "system/xen.h"
 
 #define TYPE_XENPV_MACHINE MACHINE_TYPE_NAME("xenpv")
-OBJECT_DECLARE_SIMPLE_TYPE(XenPvMachineState, XENPV_MACHINE)
+OBJECT_DECLARE_TYPE(XenPvMachineState, XenPvMachineClass, XENPV_MACHINE)
+
+/* Linux has CONFIG_NR_CPUS, Xen 8192 for PV guests. */
+#define XENPV_MAX_CREATE_VCPUS 512
+
+struct XenPvMachineClass {
+    X86MachineClass parent_class;
+
+    bool (*create_memdev)(MachineState *machine, const char *path,
+                          Error **errp);
+};
 
 struct XenPvMachineState {
     X86MachineState parent_obj;
@@ -36,6 +46,7 @@ struct XenPvMachineState {
 /* Those that mode=NAME can ask for. */
 static const XenPvMode *const modes[] = {
     &xenpv_mode_emulate,
+    &xenpv_mode_create,
 };
 
 static const XenPvMode *choose_mode(XenPvMachineState *s, Error **errp)
@@ -67,12 +78,35 @@ static const XenPvMode *choose_mode(XenPvMachineState *s, Error **errp)
     return NULL;
 }
 
+/* The first to ask for the mode: where Xen has the memory QEMU needs none. */
+static bool xenpv_machine_create_memdev(MachineState *machine,
+                                        const char *path, Error **errp)
+{
+    XenPvMachineState *s = XENPV_MACHINE(machine);
+
+    s->mode = choose_mode(s, errp);
+    if (!s->mode) {
+        return false;
+    }
+    if (!s->mode->no_ram) {
+        return XENPV_MACHINE_GET_CLASS(s)->create_memdev(machine, path, errp);
+    }
+    if (path) {
+        error_setg(errp, "-mem-path: with mode=%s Xen has the guest's memory",
+                   s->mode->name);
+        return false;
+    }
+    return true;
+}
+
 static void xenpv_machine_init(MachineState *machine)
 {
     XenPvMachineState *s = XENPV_MACHINE(machine);
     Error *err = NULL;
 
-    s->mode = choose_mode(s, &err);
+    if (!s->mode) {
+        s->mode = choose_mode(s, &err);
+    }
     if (s->mode) {
         s->mode_state = s->mode->init(machine, &s->options, &err);
     }
@@ -207,10 +241,13 @@ static void xenpv_machine_class_init(ObjectClass *oc, void *data)
     mc->desc = "Xen PV guest, with or without Xen";
     mc->init = xenpv_machine_init;
     mc->reset = xenpv_machine_reset;
-    mc->max_cpus = XENPV_MAX_VCPUS;
+    /* Each mode has its own limit; it is Xen's that goes furthest. */
+    mc->max_cpus = XENPV_MAX_CREATE_VCPUS;
     mc->default_cpu_type = X86_CPU_TYPE_NAME("max");
     mc->default_ram_size = 512 * MiB;
     mc->default_ram_id = "xenpv.ram";
+    XENPV_MACHINE_CLASS(oc)->create_memdev = mc->create_default_memdev;
+    mc->create_default_memdev = xenpv_machine_create_memdev;
     mc->no_parallel = 1;
     mc->no_floppy = 1;
     mc->no_cdrom = 1;
@@ -236,6 +273,7 @@ static const TypeInfo xenpv_machine_types[] = {
         .name = TYPE_XENPV_MACHINE,
         .parent = TYPE_X86_MACHINE,
         .instance_size = sizeof(XenPvMachineState),
+        .class_size = sizeof(XenPvMachineClass),
         .instance_init = xenpv_machine_instance_init,
         .instance_finalize = xenpv_machine_finalize,
         .class_init = xenpv_machine_class_init,

@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * Inside machine/ only.  xenpv-machine.c has the type and its options,
- * emulate.c and attach.c are its modes, host-domain.c serves a domain of the
+ * emulate.c, create.c and attach.c are its modes, guest-options.c has what the
+ * first two make of the command line, host-domain.c serves a domain of the
  * real Xen host whatever the machine, monitor-block.c lays out and fills the
  * monitor's memory, vcpu-start.c puts a processor at the monitor's first
  * instruction, guest-shutdown.c knows what a guest's end means to QEMU,
@@ -33,6 +34,7 @@ typedef struct XenPvMachineOptions {
 /**
  * XenPvMode: who made the domain, and so what there is to do
  * @name: as in mode=NAME
+ * @no_ram: somebody else has the guest's memory
  * @init: judge the options, the machine's and @options, which live as long as
  *        the machine, and make everything.  Returns the mode's own state, or
  *        NULL with @errp set: QEMU ends then.
@@ -42,6 +44,7 @@ typedef struct XenPvMachineOptions {
  */
 typedef struct XenPvMode {
     const char *name;
+    bool no_ram;
     void *(*init)(MachineState *machine, const XenPvMachineOptions *options,
                   Error **errp);
     void (*reset)(void *state, ResetType type);
@@ -50,8 +53,26 @@ typedef struct XenPvMode {
 
 /** xenpv_mode_emulate: nobody, there is no Xen */
 extern const XenPvMode xenpv_mode_emulate;
+/** xenpv_mode_create: QEMU does, on a Xen host */
+extern const XenPvMode xenpv_mode_create;
 /** xenpv_mode_attach: a toolstack, which has then started us */
 extern const XenPvMode xenpv_mode_attach;
+
+typedef struct XenPvBus XenPvBus;
+
+/**
+ * xenpv_check_guest_options: judge what a guest of ours is started with
+ * @machine: kernel, firmware and memory of it
+ * @errp: set on failure, naming the option
+ */
+bool xenpv_check_guest_options(MachineState *machine, Error **errp);
+
+/**
+ * xenpv_add_serial_console: make the guest's hvc0 what -serial says
+ * @bus: of the guest
+ * @errp: set on failure
+ */
+bool xenpv_add_serial_console(XenPvBus *bus, Error **errp);
 
 /**
  * xenpv_host_domain_serve: be back ends for a domain of the real Xen host
@@ -203,8 +224,6 @@ void xenpv_guest_crashed(const char *why);
 
 /** xenpv_guest_restarted: the machine was reset */
 void xenpv_guest_restarted(void);
-
-typedef struct XenPvBus XenPvBus;
 
 /**
  * xenpv_display_init: make what -vga asks for
