@@ -6,6 +6,7 @@
  *   xpv fb size              WIDTH HEIGHT BITS STRIDE MEMORY
  *   xpv fb mode W H          another size
  *   xpv fb pattern SEED      fill it; tests/functional/screens.py has the same
+ *   xpv fb dump              what is on it, as a PPM
  *   xpv fb rect X Y W H RGB  through a mapping, as X does
  *   xpv fb storm SECONDS     draw all the time; prints pictures drawn
  *   xpv fb full SECONDS      ... whole pictures, small SECONDS: 16x16 pixels,
@@ -97,6 +98,27 @@ static int fb_rect(struct screen *s, char **argv)
     return munmap(p, s->fix.smem_len);
 }
 
+/* As QEMU's screendump writes it. */
+static int fb_dump(struct screen *s)
+{
+    uint32_t x, y, *line = malloc(s->fix.line_length);
+
+    printf("P6\n%u %u\n255\n", s->var.xres, s->var.yres);
+    for (y = 0; y < s->var.yres; y++) {
+        if (pread(s->fd, line, s->fix.line_length,
+                  (off_t)y * s->fix.line_length) < 0) {
+            broken("read");
+        }
+        for (x = 0; x < s->var.xres; x++) {
+            putchar(line[x] >> 16 & 255);
+            putchar(line[x] >> 8 & 255);
+            putchar(line[x] & 255);
+        }
+    }
+    free(line);
+    return 0;
+}
+
 static int fb_storm(struct screen *s, unsigned seconds)
 {
     uint64_t end = now_ns() + seconds * 1000000000ull;
@@ -164,6 +186,9 @@ int cmd_fb(int argc, char **argv)
     if (!strcmp(verb, "pattern") && argc == 3) {
         return fb_pattern(&s, atoi(argv[2]));
     }
+    if (!strcmp(verb, "dump")) {
+        return fb_dump(&s);
+    }
     if (!strcmp(verb, "rect") && argc == 7) {
         return fb_rect(&s, argv + 2);
     }
@@ -173,7 +198,7 @@ int cmd_fb(int argc, char **argv)
     if ((!strcmp(verb, "full") || !strcmp(verb, "small")) && argc == 3) {
         return fb_rate(&s, !strcmp(verb, "full"), atoi(argv[2]));
     }
-    fprintf(stderr, "usage: xpv fb size | mode W H | pattern SEED | "
+    fprintf(stderr, "usage: xpv fb size | mode W H | pattern SEED | dump | "
             "rect X Y W H RGB | storm SECONDS | full SECONDS | "
             "small SECONDS\n");
     return 2;

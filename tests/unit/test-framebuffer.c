@@ -843,6 +843,28 @@ static void test_toolstack(void)
     g_assert_cmpuint(host_consoles_open, ==, 0);
 }
 
+/* A display that starts with QEMU finds the screen there. */
+static void test_toolstack_first(void)
+{
+    XenPvHv *hv = fake_hv_new();
+    XenPvBus *bus;
+
+    xenpv_store_write(hv, NULL, FE "/0/backend", BE "/0");
+    xenpv_store_write(hv, NULL, FE "/0/state", "1");
+    xenpv_store_write(hv, NULL, BE "/0/frontend", FE "/0");
+    xenpv_store_write(hv, NULL, BE "/0/frontend-id", "1");
+    xenpv_store_write(hv, NULL, BE "/0/online", "1");
+    xenpv_store_write(hv, NULL, BE "/0/state", "1");
+    bus = fixture_bus(hv);
+    g_assert_cmpuint(host_consoles_open, ==, 0);
+    xenpv_bus_find_devices(bus);
+    g_assert_cmpuint(host_consoles_open, ==, 1);
+    assert_node(hv, "2", BE "/0/state");
+    fixture_settle();
+    g_assert_cmpuint(host_consoles_open, ==, 1);
+    fixture_end(bus);
+}
+
 /* ---- every single fault ---- */
 
 static bool whole_life(XenPvHv *hv, XenPvBus *bus)
@@ -954,6 +976,8 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/framebuffer/reconnect", test_reconnect);
     g_test_add_func("/xenpv/framebuffer/unplug", test_unplug);
     g_test_add_func("/xenpv/framebuffer/toolstack", test_toolstack);
+    g_test_add_func("/xenpv/framebuffer/toolstack-first",
+                    test_toolstack_first);
     g_test_add_func("/xenpv/framebuffer/faults", test_faults);
     g_test_add_func("/xenpv/framebuffer/describe", test_describe);
     return g_test_run();

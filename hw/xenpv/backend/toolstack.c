@@ -368,6 +368,21 @@ static void look(void *opaque)
     }
 }
 
+void xenpv_bus_find_devices(XenPvBus *bus)
+{
+    XenPvToolstack *ts = bus->toolstack;
+    unsigned i;
+
+    for (i = 0; ts && i < ts->types->len; i++) {
+        ServedType *st = g_ptr_array_index(ts->types, i);
+
+        st->list = true;
+        while (!bus->nr_leaving && look_at_one(st)) {
+            /* one by one */
+        }
+    }
+}
+
 static void type_changed(void *opaque, const char *path)
 {
     ServedType *st = opaque;

@@ -13,6 +13,7 @@
 #include "hw/xen/xen.h"
 #include "hw/xenpv/machine.h"
 #include "system/reset.h"
+#include "system/system.h"
 
 static void *attach_init(MachineState *machine,
                          const XenPvMachineOptions *options, Error **errp)
@@ -30,6 +31,10 @@ static void *attach_init(MachineState *machine,
     if (!xenpv_upstream_xen_open(errp) ||
         !xenpv_host_domain_serve(xen_domid, errp)) {
         return NULL;
+    }
+    if (vga_interface_type == VGA_XENFB) {
+        /* As upstream has it: the toolstack's nodes say which there are. */
+        vga_interface_created = true;
     }
     return machine;
 }

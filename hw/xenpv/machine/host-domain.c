@@ -62,6 +62,8 @@ static void host_domain_start(Notifier *n, void *data)
         return;
     }
     xenpv_bus_restart(dom->bus);
+    /* What -vnc and -display show must be there before they are. */
+    xenpv_bus_find_devices(dom->bus);
     publish_types(dom);
 }
 

@@ -565,6 +565,14 @@ char *xenpv_bus_awaits_kernel(XenPvBus *bus);
 void xenpv_bus_notify_kernel(XenPvBus *bus, Notifier *notifier);
 
 /**
+ * xenpv_bus_find_devices: make what a toolstack has asked for by now
+ *
+ * After xenpv_bus_restart(), for who cannot wait until the main loop gets round
+ * to it: displays are bound to consoles before that runs.
+ */
+void xenpv_bus_find_devices(XenPvBus *bus);
+
+/**
  * xenpv_bus_backend_types: what a toolstack can ask for
  *
  * The back end types some driver can make a device of from nodes, each once.
