@@ -4,15 +4,16 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * A request is a ticket: flush_want of the target, counted up.  The target
- * flushes and says up to which ticket it has, in flush_done.  Who waits for
- * others serves its own requests meanwhile, so that two who want something
- * of each other both get it.
+ * flushes and says up to which ticket it has, in flush_done.
  *
  * A vCPU that sleeps in the monitor need not be woken, nor waited for: it
  * uses the guest's page tables for nothing, and before it does again it looks
  * at its tickets.  It says "asleep" and then sleeps, or says "awake" and then
  * looks; who asks writes the ticket and then looks whether it sleeps.  One of
  * the two sees the other.
+ *
+ * Who waits for a flush sleeps in that sense, too.  So two that flush each
+ * other do not wait for each other.
  *
  * A slot holds the page of a ticket and the ticket's low bits in one word.  A
  * ticket whose slot has not been written yet, or again since, costs a flush of
@@ -25,8 +26,13 @@
 /* The first page of the hole, which no guest has anything in */
 #define EVERYTHING      XENPV_M2P_VA
 
-/* A spinning vCPU goes back to TCG's loop now and then, to let others run */
-#define SPINS           128
+/*
+ * A vCPU that answers at once is waited for at work, to save the interrupt
+ * back.  There may be fewer processors than vCPUs: soon it is time to sleep.
+ */
+#define SPINS           1000
+
+static uint64_t waiters;        /* vCPUs that want to be woken by an answer */
 
 static uint64_t slot_value(uint32_t ticket, uint64_t va)
 {
@@ -36,6 +42,18 @@ static uint64_t slot_value(uint32_t ticket, uint64_t va)
 static void flush_local(void)
 {
     write_cr3(read_cr3());
+}
+
+static void wake_waiters(const struct vcpu *v)
+{
+    uint64_t mask = __atomic_load_n(&waiters, __ATOMIC_SEQ_CST);
+    unsigned i;
+
+    for (i = 0; mask; i++, mask >>= 1) {
+        if ((mask & 1) && vcpus[i] != v) {
+            apic_ipi(vcpus[i], XENPV_VECTOR_EVENT);
+        }
+    }
 }
 
 /* Do what others have asked of this vCPU */
@@ -66,11 +84,13 @@ void flush_serve(struct vcpu *v)
         flush_local();
     }
     __atomic_store_n(&v->flush_done, want, __ATOMIC_SEQ_CST);
+    wake_waiters(v);
 }
 
 void sleep_begin(struct vcpu *v)
 {
     __atomic_store_n(&v->asleep, 1, __ATOMIC_SEQ_CST);
+    wake_waiters(v);
 }
 
 void sleep_end(struct vcpu *v)
@@ -86,11 +106,47 @@ static bool served(const struct vcpu *t, uint32_t ticket)
            __atomic_load_n(&t->asleep, __ATOMIC_SEQ_CST);
 }
 
+/* Those of @mask that have not served their tickets */
+static uint64_t unserved(uint64_t mask, const uint32_t *ticket)
+{
+    uint64_t left = 0;
+    unsigned i;
+
+    for (i = 0; mask >> i; i++) {
+        if ((mask >> i & 1) && !served(vcpus[i], ticket[i])) {
+            left |= 1ull << i;
+        }
+        if (i == XENPV_MAX_VCPUS - 1) {
+            break;
+        }
+    }
+    return left;
+}
+
+static void wait_for_answers(struct vcpu *v, uint64_t mask,
+                             const uint32_t *ticket)
+{
+    uint64_t self = 1ull << v->id;
+    unsigned spins;
+
+    for (spins = 0; spins < SPINS; spins++) {
+        mask = unserved(mask, ticket);
+        if (!mask) {
+            return;
+        }
+    }
+    __atomic_fetch_or(&waiters, self, __ATOMIC_SEQ_CST);
+    while ((mask = unserved(mask, ticket))) {
+        wait_for_interrupt();
+    }
+    __atomic_fetch_and(&waiters, ~self, __ATOMIC_SEQ_CST);
+}
+
 static void ask(struct vcpu *v, uint64_t mask, uint64_t va)
 {
     uint32_t ticket[XENPV_MAX_VCPUS];
     uint64_t waiting = 0;
-    unsigned i, spins = 0;
+    unsigned i;
 
     for (i = 0; i < SHARED->nr_vcpus; i++) {
         struct vcpu *t = vcpus[i];
@@ -102,22 +158,20 @@ static void ask(struct vcpu *v, uint64_t mask, uint64_t va)
         __atomic_store_n(&t->flush_slot[ticket[i] % FLUSH_SLOTS],
                          slot_value(ticket[i], va), __ATOMIC_SEQ_CST);
         if (!__atomic_load_n(&t->asleep, __ATOMIC_SEQ_CST)) {
-            apic_ipi(t, XENPV_VECTOR_FLUSH);
             waiting |= 1ull << i;
         }
     }
-    for (i = 0; waiting; i++) {
-        if (i == SHARED->nr_vcpus) {
-            i = 0;
-            flush_serve(v);
-            if (++spins % SPINS == 0) {
-                pause();
-            }
-        }
-        if ((waiting >> i & 1) && served(vcpus[i], ticket[i])) {
-            waiting &= ~(1ull << i);
+    if (!waiting) {
+        return;
+    }
+    sleep_begin(v);
+    for (i = 0; i < SHARED->nr_vcpus; i++) {
+        if (waiting >> i & 1) {
+            apic_ipi(vcpus[i], XENPV_VECTOR_FLUSH);
         }
     }
+    wait_for_answers(v, waiting, ticket);
+    sleep_end(v);
 }
 
 /* All that is cached, on the vCPUs in @mask */

@@ -165,9 +165,16 @@ static uint64_t corrected(uint64_t hz, int64_t err)
  */
 static uint64_t read_qemu_clock(struct xenpv_mon_clock *best)
 {
+    struct {
+        uint8_t head[offsetof(struct xenpv_mailbox, data)];
+        struct xenpv_mon_clock clock;
+    } saved;
     const struct xenpv_mon_clock *c = (const void *)mailbox()->data;
     uint64_t shortest = ~0ull, tsc = 0;
     unsigned i;
+
+    /* This may be an interrupt in the middle of preparing another call */
+    memcpy(&saved, mailbox(), sizeof(saved));
 
     for (i = 0; i < CLOCK_TRIES; i++) {
         uint64_t before = rdtsc(), took;
@@ -183,6 +190,7 @@ static uint64_t read_qemu_clock(struct xenpv_mon_clock *best)
             *best = *c;
         }
     }
+    memcpy(mailbox(), &saved, sizeof(saved));
     return tsc;
 }
 
@@ -373,10 +381,12 @@ void runstate_set(struct vcpu *v, int state)
 {
     uint64_t now = time_now();
 
+    __atomic_fetch_add(&v->runstate_version, 1, __ATOMIC_SEQ_CST);
     v->runstate.time[v->runstate.state & 3] +=
         now - v->runstate.state_entry_time;
     v->runstate.state = state;
-    WRITE_ONCE(v->runstate.state_entry_time, now);
+    v->runstate.state_entry_time = now;
+    __atomic_fetch_add(&v->runstate_version, 1, __ATOMIC_SEQ_CST);
     runstate_publish(v);
 }
 
@@ -389,14 +399,14 @@ void runstate_init(struct vcpu *v, int state)
 /* Any vCPU's, up to now; it may change under our feet */
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *r)
 {
-    uint64_t entry, now;
+    uint32_t version;
+    uint64_t now;
 
     do {
-        entry = READ_ONCE(v->runstate.state_entry_time);
-        barrier();
+        version = __atomic_load_n(&v->runstate_version, __ATOMIC_SEQ_CST);
         memcpy(r, &v->runstate, sizeof(*r));
-        barrier();
-    } while (entry != READ_ONCE(v->runstate.state_entry_time));
+    } while ((version & 1) || version !=
+             __atomic_load_n(&v->runstate_version, __ATOMIC_SEQ_CST));
     r->state_entry_time &= ~XEN_RUNSTATE_UPDATE;
     now = time_now();
     if (now > r->state_entry_time) {
