@@ -325,6 +325,47 @@ void set_port_mask(uint32_t port, bool masked);
 /* All ports masked, nothing pending */
 void clear_events(void);
 
+uint64_t now_by(volatile struct vcpu_time_info *t);     /* volatile: as now() */
+/* volatile: shared with other vCPUs */
+uint32_t bind_ipi_to(unsigned vcpu);
+
+/* ---- other vCPUs -------------------------------------------------------- */
+
+#define MAX_VCPUS 64
+
+/*
+ * One of them, GS base in its kernel.  It starts with events masked, its
+ * upcalls are counted and acknowledged; a trap is a failure.
+ */
+struct secondary {
+    struct secondary *self;
+    volatile struct vcpu_info *info;    /* volatile: the monitor writes it */
+    volatile uint64_t events;           /* volatile, all below: other vCPUs */
+    void (*fn)(struct secondary *s);
+    volatile bool done;
+    volatile uint64_t word, answer;
+    unsigned id;
+};
+
+extern struct secondary secondaries[MAX_VCPUS];
+
+/* "QEMU: -smp N" first; @fn returns: the vCPU takes itself down */
+struct secondary *start_vcpu(unsigned id, void (*fn)(struct secondary *s));
+/* What start_vcpu() starts it with, to be changed */
+struct vcpu_guest_context *secondary_context(unsigned id,
+                                             void (*fn)(struct secondary *));
+void wait_done(struct secondary *s);
+/* volatile, in these two: written by other vCPUs */
+void wait_for(volatile uint64_t *word, uint64_t value);
+bool stands_still(volatile uint64_t *word, unsigned ms);
+/* Until get_runstate_info says so */
+void wait_state(unsigned id, int state);
+
+static inline void relax(void)
+{
+    __asm__ volatile("pause" : : : "memory");
+}
+
 /* ---- others ------------------------------------------------------------ */
 
 struct cpuid {

@@ -12,6 +12,7 @@
 extern char trap_stack_end[];
 void enter_user(struct frame *f);
 void leave_user(void) __attribute__((noreturn));
+extern char secondary_event_entry[];
 
 /* Called from there */
 void start_c(void);

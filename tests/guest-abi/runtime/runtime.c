@@ -276,10 +276,9 @@ static uint64_t rdtsc(void)
     return lo | (uint64_t)hi << 32;
 }
 
-uint64_t now(void)
+/* volatile: the monitor rewrites it now and then */
+uint64_t now_by(volatile struct vcpu_time_info *t)
 {
-    /* volatile: the monitor rewrites it now and then */
-    volatile struct vcpu_time_info *t = &VCPU->time;
     uint64_t ticks, ns;
     uint32_t version;
 
@@ -297,6 +296,11 @@ uint64_t now(void)
         __asm__ volatile("" : : : "memory");
     } while ((version & 1) || version != t->version);
     return ns;
+}
+
+uint64_t now(void)
+{
+    return now_by(&VCPU->time);
 }
 
 void mask_events(void)

@@ -216,6 +216,23 @@ leave_user:
     pop     %rbx
     ret
 
+/* An event on another vCPU than the first: GS is its struct secondary */
+    .globl  secondary_event_entry
+secondary_event_entry:
+    incq    %gs:16
+    mov     %gs:8, %rcx
+    movb    $0, (%rcx)              /* evtchn_upcall_pending */
+    movq    $0, 8(%rcx)             /* evtchn_pending_sel */
+    pop     %rcx
+    pop     %r11
+    push    $0
+    push    %rcx
+    push    %r11
+    push    %rax
+    mov     $23, %eax
+    syscall
+    ud2
+
     .bss
     .balign 8
 saved_rsp:
