@@ -148,6 +148,7 @@ void test_segments(void);
 void test_memory(void);
 void test_signals(void);
 void test_procs(void);
+void test_smp(void);
 void test_klog(void);
 
 #endif

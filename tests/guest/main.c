@@ -31,6 +31,7 @@ static const struct {
     { "clock",     test_clock },
     { "memory",    test_memory },
     { "procs",     test_procs },
+    { "smp",       test_smp },
     { "xenstore",  test_xenstore },
     /* last: judges what the others left in the kernel's log */
     { "klog",      test_klog },

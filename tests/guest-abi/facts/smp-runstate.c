@@ -38,8 +38,8 @@ static uint64_t sum(const struct vcpu_runstate_info *r)
 int main(void)
 {
     struct vcpu_register_runstate_memory_area a = { .addr.p = 0 };
-    volatile struct vcpu_runstate_info *area = alloc_page();    /* volatile:
-                                                                   shared */
+    /* volatile: the monitor writes it */
+    volatile struct vcpu_runstate_info *area = alloc_page();
     struct vcpu_runstate_info before, r;
     struct secondary *s = &secondaries[1];
     uint64_t start = now(), asked, again;

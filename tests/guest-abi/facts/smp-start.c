@@ -8,15 +8,11 @@
  */
 #include "abi.h"
 
-extern char secondary_first[];
-
 /* Registers as found, then on to C */
-__asm__(".pushsection .text\n"
-        "secondary_first:\n"
-        "    mov %rsp, %gs:40\n"
-        "    mov %rbx, %gs:48\n"
-        "    jmp *%r15\n"
-        ".popsection");
+KERNEL_CODE(secondary_first,
+            "mov %rsp, %gs:40\n"
+            "mov %rbx, %gs:48\n"
+            "jmp *%r15\n");
 
 static void body(struct secondary *s)
 {

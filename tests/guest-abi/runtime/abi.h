@@ -325,8 +325,8 @@ void set_port_mask(uint32_t port, bool masked);
 /* All ports masked, nothing pending */
 void clear_events(void);
 
-uint64_t now_by(volatile struct vcpu_time_info *t);     /* volatile: as now() */
-/* volatile: shared with other vCPUs */
+/* volatile: as in now() */
+uint64_t now_by(volatile struct vcpu_time_info *t);
 uint32_t bind_ipi_to(unsigned vcpu);
 
 /* ---- other vCPUs -------------------------------------------------------- */
@@ -340,10 +340,10 @@ uint32_t bind_ipi_to(unsigned vcpu);
 struct secondary {
     struct secondary *self;
     volatile struct vcpu_info *info;    /* volatile: the monitor writes it */
-    volatile uint64_t events;           /* volatile, all below: other vCPUs */
+    volatile uint64_t events;           /* volatile: other vCPUs look at it */
     void (*fn)(struct secondary *s);
-    volatile bool done;
-    volatile uint64_t word, answer;
+    volatile bool done;                 /* volatile: likewise */
+    volatile uint64_t word, answer;     /* volatile: likewise */
     unsigned id;
 };
 
@@ -355,8 +355,9 @@ struct secondary *start_vcpu(unsigned id, void (*fn)(struct secondary *s));
 struct vcpu_guest_context *secondary_context(unsigned id,
                                              void (*fn)(struct secondary *));
 void wait_done(struct secondary *s);
-/* volatile, in these two: written by other vCPUs */
+/* volatile: another vCPU writes it */
 void wait_for(volatile uint64_t *word, uint64_t value);
+/* volatile: likewise */
 bool stands_still(volatile uint64_t *word, unsigned ms);
 /* Until get_runstate_info says so */
 void wait_state(unsigned id, int state);

@@ -74,6 +74,7 @@ void wait_done(struct secondary *s)
     }
 }
 
+/* volatile: another vCPU writes it */
 void wait_for(volatile uint64_t *word, uint64_t value)
 {
     while (*word != value) {
@@ -81,7 +82,10 @@ void wait_for(volatile uint64_t *word, uint64_t value)
     }
 }
 
-/* Whether it does not change for @ms: it cannot be proved, only not refuted */
+/*
+ * Whether it does not change for @ms: it cannot be proved, only not refuted.
+ * volatile: another vCPU writes it.
+ */
 bool stands_still(volatile uint64_t *word, unsigned ms)
 {
     uint64_t was = *word, end = now() + ms * 1000000ul;

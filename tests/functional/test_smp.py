@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Several vCPUs: started, used, taken away, in every way TCG runs them."""
+
+import time
+
+from harness import BOOT, SETUP, Guest, Skip, equal
+from registry import test, test_each_kernel
+from test_errors import refused
+from test_guest import run_groups
+from test_xenstore import HOME, guest_and_store
+
+ONLINE = 'cat /sys/devices/system/cpu/online'
+
+
+def online(guest: Guest, wanted: str) -> None:
+    """Until the guest says that these vCPUs are online."""
+    for _ in range(100):
+        got = guest.ok(ONLINE)
+        if got == wanted:
+            return
+        time.sleep(0.2)
+    equal(got, wanted, 'the vCPUs online')
+
+
+def load(jobs: int) -> str:
+    """Processes that fork and exec until their file is gone."""
+    return (f'touch /tmp/go; for i in $(seq {jobs}); do '
+            'while [ -e /tmp/go ]; do xpv nothing; done >/dev/null 2>&1 & '
+            'done')
+
+
+@test_each_kernel
+def starts(label):
+    """All of them run, and power-off stops all of them."""
+    for count in (2, 4, 8):
+        with Guest('-smp', str(count), kernel=SETUP.kernel(label),
+                   do='shell,test:klog') as guest:
+            guest.shell_ready()
+            equal(guest.ok('grep -c ^processor /proc/cpuinfo'), str(count),
+                  'processors')
+            equal(guest.ok(ONLINE), f'0-{count - 1}', 'the vCPUs online')
+            guest.ok(f'for i in $(seq 0 {count - 1}); do taskset -c $i true '
+                     '|| exit 1; done')
+            equal(len(guest.qmp.command('query-cpus-fast')), count, 'vCPUs')
+            guest.console.send(f'exec taskset -c {count - 1} poweroff -f\n'
+                               .encode())
+            guest.ends(0, BOOT)
+
+
+@test
+def sixty_four():
+    if not SETUP.full:
+        raise Skip('takes long: --full')
+    with Guest('-smp', '64', mem='1G') as guest:
+        guest.shell_ready(BOOT * 4)
+        equal(guest.ok('grep -c ^processor /proc/cpuinfo'), '64',
+              'processors')
+        guest.ok('for i in $(seq 0 63); do taskset -c $i true || exit 1; done',
+                 BOOT)
+        guest.console.send(b'poweroff -f\n')
+        guest.ends(0, BOOT)
+
+
+def programs(*args: str, **more):
+    groups = ['smp', 'signals', 'memory', 'procs', 'smp', 'klog']
+    with Guest(*args, do=','.join(f'test:{group}' for group in groups),
+               **more) as guest:
+        guest.started_up()
+        yield from run_groups(guest, groups)
+        guest.ends(0, BOOT)
+
+
+@test_each_kernel
+def fork_heavy(label):
+    """The guest programs on four vCPUs: shootdowns, forks, wakeups."""
+    yield from programs('-smp', '4', kernel=SETUP.kernel(label))
+
+
+@test
+def single_threaded():
+    """One thread of TCG's runs all vCPUs in turns."""
+    yield from programs('-smp', '3', accel_options=',thread=single')
+
+
+@test
+def strict():
+    SETUP.need_xenpv()
+    yield from programs('-smp', '2', machine_options='strict=on')
+
+
+@test
+def offline_online():
+    """The guest takes its own processors away and back, under load."""
+    SETUP.need_xenpv()
+    with Guest('-smp', '4') as guest:
+        guest.shell_ready()
+        guest.ok(load(6))
+        for _ in range(3):
+            for cpu in (1, 3, 2):
+                guest.ok(f'echo 0 >/sys/devices/system/cpu/cpu{cpu}/online',
+                         BOOT)
+            equal(guest.ok(ONLINE), '0', 'the vCPUs online')
+            for cpu in (2, 1, 3):
+                guest.ok(f'echo 1 >/sys/devices/system/cpu/cpu{cpu}/online',
+                         BOOT)
+            equal(guest.ok(ONLINE), '0-3', 'the vCPUs online')
+        guest.ok('rm /tmp/go; wait; xpv test klog', BOOT)
+
+
+@test
+def plug():
+    """What the host offers of maxcpus, by xenstore."""
+    SETUP.need_xenpv()
+    with guest_and_store('-smp', '2,maxcpus=4') as (guest, store):
+        guest.shell_ready()
+        equal(guest.ok('cat /sys/devices/system/cpu/possible'), '0-3',
+              'the vCPUs possible')
+        online(guest, '0-1')
+        for cpu, value, wanted in ((3, 'online', '0-1,3'),
+                                   (2, 'online', '0-3'),
+                                   (1, 'offline', '0,2-3')):
+            store.run('write', f'{HOME}/cpu/{cpu}/availability', value)
+            online(guest, wanted)
+        guest.qmp.command('system_reset')
+        guest.shell_ready()
+        online(guest, '0-1')     # as -smp says
+        guest.ok('xpv test klog')
+
+
+@test
+def reset_at_any_time():
+    """Reset while they start, while they work, while they sleep."""
+    with Guest('-smp', '4') as guest:
+        for moment in (0.3, 1.1, 2.2, 3.3):
+            time.sleep(moment)
+            guest.qmp.command('system_reset')
+        for _ in range(3):
+            guest.shell_ready()
+            guest.ok(load(6))
+            time.sleep(0.5)
+            guest.qmp.command('system_reset')
+        guest.shell_ready()
+
+
+@test
+def reboot_loop():
+    rounds = 100 if SETUP.full else 5
+    with Guest('-smp', '4', do='none', then='reboot') as guest:
+        for _ in range(rounds):
+            guest.started_up()
+            guest.expect('INIT: done, status 0')
+
+
+@test
+def stop_and_continue():
+    """Stopped under load, they all go on, and the clock with them."""
+    with Guest('-smp', '3') as guest:
+        guest.shell_ready()
+        guest.ok(load(4))
+        for _ in range(5):
+            guest.qmp.command('stop')
+            time.sleep(0.3)
+            guest.qmp.command('cont')
+        guest.ok('rm /tmp/go; wait; xpv test clock && xpv test klog', BOOT)
+
+
+@test
+def panic():
+    """One of them crashes the kernel; the others do not go on."""
+    SETUP.need_xenpv()
+    with Guest('-smp', '4') as guest:
+        guest.shell_ready()
+        guest.ok(load(6))
+        guest.console.send(b'taskset -c 2 sh -c "echo c >/proc/sysrq-trigger"'
+                           b'\n')
+        guest.qmp.event('GUEST_PANICKED', BOOT)
+        guest.ends(0, BOOT)
+
+
+@test
+def too_many():
+    SETUP.need_xenpv()
+    refused('-smp', '65', names='64')
