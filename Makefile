@@ -11,6 +11,8 @@
 #   make bench      measure against -M pc
 #   make lint       style, includes, headers, the list of hooks, the scripts
 #   make tidy       clang-tidy and clang's static analyzer
+#   make install    as qemu-system-xenpv below PREFIX (/usr/local)
+#   make deb        a Debian package of that
 #   make deps       install what all this needs (apt, as root or with sudo)
 #   make clean      remove what was built; distclean: and what was fetched
 #
@@ -19,6 +21,7 @@
 
 MAKEFLAGS += --no-builtin-rules
 BUILD := build
+PREFIX := /usr/local
 PROGRAMS := qemu-system-x86_64 qemu-img qemu-io qemu-nbd
 RELEASE := bookworm
 CONFIGURE_LOG := $(BUILD)/configure.log
@@ -29,7 +32,7 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy clean distclean help
+.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy install deb clean distclean help
 
 all: build
 
@@ -102,6 +105,12 @@ tidy:
 	@$(MAKE) --no-print-directory -s build
 	@scripts/tidy
 
+install: build
+	@scripts/install-files $(PREFIX)
+
+deb: build
+	@scripts/make-deb
+
 clean:
 	rm -rf $(BUILD)
 
@@ -109,4 +118,4 @@ distclean: clean
 	rm -rf qemu .work
 
 help:
-	@sed -n '3,19s/^# \{0,3\}//p' Makefile
+	@sed -n '3,21s/^# \{0,3\}//p' Makefile
