@@ -11,6 +11,8 @@
 #   make bench      measure against -M pc
 #   make lint       style, includes, headers, the list of hooks, the scripts
 #   make tidy       clang-tidy and clang's static analyzer
+#   make series     patches for "git am" on a pristine QEMU; check-series
+#                   applies and builds them, SERIES="--newest 3" only some
 #   make install    as qemu-system-xenpv below PREFIX (/usr/local)
 #   make deb        a Debian package of that
 #   make deps       install what all this needs (apt, as root or with sudo)
@@ -22,6 +24,7 @@
 MAKEFLAGS += --no-builtin-rules
 BUILD := build
 PREFIX := /usr/local
+SERIES :=
 PROGRAMS := qemu-system-x86_64 qemu-img qemu-io qemu-nbd
 RELEASE := bookworm
 CONFIGURE_LOG := $(BUILD)/configure.log
@@ -32,7 +35,7 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy install deb clean distclean help
+.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy series check-series install deb clean distclean help
 
 all: build
 
@@ -105,6 +108,16 @@ tidy:
 	@$(MAKE) --no-print-directory -s build
 	@scripts/tidy
 
+series:
+	@scripts/install-deps build lint
+	@$(MAKE) --no-print-directory -s $(BUILD)/build.ninja
+	@scripts/series
+
+check-series:
+	@scripts/install-deps build lint
+	@$(MAKE) --no-print-directory -s $(BUILD)/build.ninja
+	@scripts/check-series $(SERIES)
+
 install: build
 	@scripts/install-files $(PREFIX)
 
@@ -118,4 +131,4 @@ distclean: clean
 	rm -rf qemu .work
 
 help:
-	@sed -n '3,21s/^# \{0,3\}//p' Makefile
+	@sed -n '3,23s/^# \{0,3\}//p' Makefile
