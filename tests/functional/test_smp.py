@@ -120,6 +120,11 @@ def plug():
                                    (2, 'online', '0-3'),
                                    (1, 'offline', '0,2-3')):
             store.run('write', f'{HOME}/cpu/{cpu}/availability', value)
+            if value == 'online':
+                # Linux makes it present; to use it is up to user space
+                file = f'/sys/devices/system/cpu/cpu{cpu}/online'
+                guest.ok(f'until [ -e {file} ]; do sleep 0.2; done; '
+                         f'echo 1 >{file}')
             online(guest, wanted)
         guest.qmp.command('system_reset')
         guest.shell_ready()
