@@ -52,7 +52,6 @@ def user(label):
         vm.ok('nc -l -p 7000 </tmp/data >/tmp/got & sleep 1')
         with socket.create_connection(('127.0.0.1', port), BOOT) as conn:
             conn.sendall(nets.pattern(100000))
-            conn.shutdown(socket.SHUT_WR)
             conn.settimeout(BOOT)
             got = b''
             while len(got) < 2 * nets.MIB:
@@ -100,7 +99,7 @@ def wrong_options():
             ('netdev=n0,rate=x', "rate is 'bytes,microseconds', not 'x'"),
             ('netdev=n1', "can't find value 'n1'")):
         vm = nets.guest('-netdev', 'user,id=n0', '-device',
-                        f'xen-net-device,{options}', console='null')
+                        f'xen-net-device,{options}')
         try:
             with vm:
                 equal(vm.wait_exit(), 1, 'status')
@@ -135,13 +134,15 @@ def tap_streams():
 
 @test
 def tap_packets():
-    """Sizes up to the largest, fragments, a VLAN, multicast, UDP."""
+    """Sizes up to the largest, fragments, and a VLAN where the host's
+    kernel has such."""
     with Network() as network:
         network.run('link', 'set', network.tap, 'mtu', '65000')
-        network.run('link', 'add', 'link', network.tap, 'name', 'v5', 'type',
-                    'vlan', 'id', '5')
-        network.run('addr', 'add', '10.9.5.1/24', 'dev', 'v5')
-        network.run('link', 'set', 'v5', 'up')
+        vlan = network.may_run('link', 'add', 'link', network.tap, 'name',
+                               'v5', 'type', 'vlan', 'id', '5')
+        if vlan:
+            network.run('addr', 'add', '10.9.5.1/24', 'dev', 'v5')
+            network.run('link', 'set', 'v5', 'up')
         more = {'mtu': 9000} if SETUP.machine == 'xenpv' else {}
         with network.guest(*network.netdev(), '-device',
                            nets.device(**more)) as vm:
@@ -151,27 +152,14 @@ def tap_packets():
                 vm.ok(f'ping -c 2 -s {size} {HOST4}', BOOT)
                 vm.ok(f'ping -c 2 -s {size} {HOST6}', BOOT)
             nets.both_ways(vm, network, mib=4)
-            vm.ok('ip link add link eth0 name eth0.5 type vlan id 5; '
-                  'ip addr add 10.9.5.2/24 dev eth0.5; '
-                  'ip link set eth0.5 up')
-            vm.ok('ping -c 2 10.9.5.1', BOOT)
-            with network.listen('10.9.5.1') as server:
-                nets.to_guest(vm, server, '10.9.5.1', 2 * nets.MIB)
-                nets.from_guest(vm, server, '10.9.5.1', 4)
-            # UDP of all sizes, into the guest and out of it
-            udp = network.inside(
-                lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            with udp:
-                udp.bind((HOST4, 0))
-                udp.settimeout(BOOT)
-                number = udp.getsockname()[1]
-                for size in (1, 100, 1472, 5000, 60000):
-                    vm.ok(f'head -c {size} /tmp/data | '
-                          f'nc -u -w 1 {HOST4} {number}', BOOT)
-                    got = 0
-                    while got < size:
-                        got += len(udp.recv(65536))
-                    equal(got, size, 'bytes by UDP')
+            if vlan:
+                vm.ok('ip link add link eth0 name eth0.5 type vlan id 5; '
+                      'ip addr add 10.9.5.2/24 dev eth0.5; '
+                      'ip link set eth0.5 up')
+                vm.ok('ping -c 2 10.9.5.1', BOOT)
+                with network.listen('10.9.5.1') as server:
+                    nets.to_guest(vm, server, '10.9.5.1', 2 * nets.MIB)
+                    nets.from_guest(vm, server, '10.9.5.1', 4)
             vm.ok(f'ping -c 200 -i 0.01 -q {HOST4} | grep " 0% packet loss"',
                   BOOT)
             nets.quiet_log(vm)
@@ -212,11 +200,11 @@ def link():
             vm.ok(f'ping -c 1 {HOST4}', BOOT)
             equal(store.read(f'{BACK}/carrier'), '1', 'carrier')
             equal(store.read(f'{HOME}/device/vif/0/mac'), nets.MAC, 'mac')
-            vm.qmp.command('set_link', name='nic', up=False)
+            vm.qmp.hmp('set_link nic off')
             equal(store.read(f'{BACK}/carrier'), '0', 'carrier')
             status, _ = vm.run(f'ping -c 2 -W 1 {HOST4}', BOOT)
             check(status != 0, 'a ping goes through')
-            vm.qmp.command('set_link', name='nic', up=True)
+            vm.qmp.hmp('set_link nic on')
             equal(store.read(f'{BACK}/carrier'), '1', 'carrier')
             vm.ok(f'ping -c 2 {HOST4}', BOOT)
             nets.both_ways(vm, network, (HOST4,), 2)
@@ -260,7 +248,8 @@ def reload():
                       f'{GUEST4}/24 dev eth0')
                 with nets.load(vm):
                     vm.ok(f'ping -c 1 {HOST4}', BOOT)
-                    vm.ok('rmmod xen_netfront && modprobe xen-netfront && '
+                    vm.ok('echo vif-0 >/sys/bus/xen/drivers/vif/unbind && '
+                          'rmmod xen_netfront && modprobe xen-netfront && '
                           'until [ -e /sys/class/net/eth0 ]; do sleep 0.1; '
                           'done', BOOT)
             nets.up(vm)

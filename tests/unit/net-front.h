@@ -61,6 +61,7 @@ typedef struct FrontPacket {
 
 /**
  * FrontQueue: a pair of rings
+ * @any_ids: what is put may be taken for something else, and its id as well
  * @status: of tx slot with this id
  * @nulls: responses to extra infos
  * @packets: received, FrontPacket
@@ -78,6 +79,7 @@ typedef struct FrontQueue {
     uint32_t tx_cons;
     uint32_t rx_prod;
     uint32_t rx_cons;
+    bool any_ids;
     int16_t status[FRONT_SLOTS];
     unsigned nulls;
     uint8_t *page[FRONT_SLOTS];
