@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import fcntl
 import hashlib
+import itertools
 import os
 import socket
 import struct
@@ -91,13 +92,16 @@ def quiet_log(vm: Guest) -> None:
 
 # ---- a network of the test's own ----
 
+_numbers = itertools.count()
+
+
 class Network:
     """A namespace with a tap device of ours; gone with the test."""
 
     tap = 'tap0'
 
     def __init__(self, queues: int = 1):
-        self.name = f'xenpv-{os.getpid()}-{threading.get_ident() % 10000}'
+        self.name = f'xenpv-{os.getpid()}-{next(_numbers)}'
         self.queues = queues
 
     def __enter__(self) -> 'Network':
