@@ -304,6 +304,9 @@ clean()
     [ -n "$rest" ] || return 0
     echo "$rest"
     # so that the next one does not suffer for it
+    for id in $(xenstore-list /local/domain/0/device-model 2>/dev/null); do
+        [ "$id" = 0 ] || xenstore-rm "/local/domain/0/device-model/$id"
+    done
     device_models | grep -v -- '-xen-domid 0 ' | while read -r pid _; do
         kill -9 "$pid"
     done
