@@ -74,7 +74,8 @@ def main() -> None:
     with open(target, 'w', encoding='ascii') as file:
         file.write(TEMPLATE.format(
             name=source.rpartition('/')[2], rows=rows, load=load,
-            memory_size=memory_size, entry=struct.unpack_from('<Q', elf, 24)[0]))
+            memory_size=memory_size,
+            entry=struct.unpack_from('<Q', elf, 24)[0]))
 
 
 if __name__ == '__main__':

@@ -322,7 +322,8 @@ class Guest:
                        + self.path('console'))
         console += console_options
         return [
-            SETUP.qemu, '-M', machine, '-accel', SETUP.accel + accel_options, '-m', mem,
+            SETUP.qemu, '-M', machine, '-accel',
+            SETUP.accel + accel_options, '-m', mem,
             *SETUP.qemu_args, '-nodefaults', '-display', 'none',
             '-chardev', console, '-serial', 'chardev:con',
             '-chardev', 'socket,id=qmp,server=on,wait=off,path='

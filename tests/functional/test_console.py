@@ -189,7 +189,8 @@ def both_ways_at_once():
 def to_file():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'out')
-        with Guest(do='test:smoke', console=f'file,id=con,path={path}') as guest:
+        with Guest(do='test:smoke',
+                   console=f'file,id=con,path={path}') as guest:
             guest.ends(0, BOOT)
         with open(path, 'rb') as file:
             text = file.read()
@@ -202,7 +203,8 @@ def log_file():
     """A log holds just what went to the socket."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'log')
-        with Guest(do='test:smoke', console_options=f',logfile={path}') as guest:
+        with Guest(do='test:smoke',
+                   console_options=f',logfile={path}') as guest:
             guest.expect('RESULT smoke', BOOT)
             guest.expect('INIT: done', BOOT)
             guest.ends(0)

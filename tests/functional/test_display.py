@@ -430,4 +430,5 @@ def wrong_options():
         refused('-device', f'xen-framebuffer,{options}', names=words,
                 kernel=SETUP.kernel())
     refused('-device', 'xen-input,keyboard=off,pointer=off',
-            kernel=SETUP.kernel(), names='neither keyboard nor pointer nor multi-touch')
+            kernel=SETUP.kernel(),
+            names='neither keyboard nor pointer nor multi-touch')

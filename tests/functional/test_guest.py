@@ -8,7 +8,8 @@ from registry import test, test_each_kernel
 
 
 GROUPS = ['smoke', 'compat32', 'isolation', 'traps', 'sigreturn', 'signals',
-          'segments', 'debug', 'fpu', 'clock', 'memory', 'procs', 'smp', 'xenstore',
+          'segments', 'debug', 'fpu', 'clock', 'memory', 'procs', 'smp',
+          'xenstore',
           'klog']
 
 

@@ -34,7 +34,8 @@ def user(label):
     """-nic alone: an address, the gateway, streams out and in, and on the
     wire no packet that is too large or has a wrong checksum."""
     port = free_port()
-    with nets.guest('-nic', f'user,model={"xen" if SETUP.machine == "xenpv" else "virtio-net-pci"},id=n0,mac={nets.MAC},'
+    model = 'xen' if SETUP.machine == 'xenpv' else 'virtio-net-pci'
+    with nets.guest('-nic', f'user,model={model},id=n0,mac={nets.MAC},'
                     f'hostfwd=tcp:127.0.0.1:{port}-:7000',
                     kernel=SETUP.kernel(label)) as vm:
         dump = vm.path('pcap')

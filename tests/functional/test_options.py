@@ -103,7 +103,8 @@ def monitor_information():
         equal(len(guest.qmp.command('query-cpus-fast')), 1, 'vCPUs')
         equal(guest.qmp.command('query-memory-size-summary')['base-memory'],
               512 << 20, 'memory')
-        for line in ('info qtree', 'info registers', 'info mtree', 'info qom-tree',
+        for line in ('info qtree', 'info registers', 'info mtree',
+                     'info qom-tree',
                      'info chardev', 'info mem', 'info tlb', 'info lapic'):
             text = guest.qmp.hmp(line)
             check(text, f'{line} says nothing')

@@ -19,9 +19,9 @@
 # it() runs a function under "set -e" in a shell of its own: the first command
 # that fails ends it, "fail TEXT" says why, "skip REASON" that nothing can be
 # said.  Afterwards every domain is destroyed, and what is still there of one
-# (a process, a node, a mapping) is a failure, too.  With KEEP=yes that waits for
-# finish(), or for a failure: starting a guest is most of what a test costs, so
-# those that ask have() for one go on with that of the last.
+# (a process, a node, a mapping) is a failure, too.  With KEEP=yes that waits
+# for finish(), or for a failure: starting a guest is most of what a test costs,
+# so those that ask have() for one go on with that of the last.
 
 . /etc/xenhost
 export XENHOST_LIB=1
@@ -102,7 +102,8 @@ config()
         echo "ramdisk = '/guests/initrd'"
         echo "memory = ${MEMORY:-128}"
         echo "vcpus = ${VCPUS:-1}"
-        echo "extra = 'console=hvc0 quiet xenpv.modules=xen-blkfront xenpv.do=${DO:-shell} xenpv.then=${THEN:-poweroff} ${EXTRA:-}'"
+        echo "extra = 'console=hvc0 quiet xenpv.modules=xen-blkfront" \
+            "xenpv.do=${DO:-shell} xenpv.then=${THEN:-poweroff} ${EXTRA:-}'"
         echo "on_crash = 'destroy'"
         for line; do
             echo "$line"
@@ -211,7 +212,10 @@ device_models()
     done
 }
 
-device_model() { device_models | sed -n "s/^\([0-9]*\) .* -xen-domid $1 .*/\1/p"; }
+device_model()
+{
+    device_models | sed -n "s/^\([0-9]*\) .* -xen-domid $1 .*/\1/p"
+}
 
 # of_domain NAME: its device model's process
 of_domain() { device_model "$(domid "$1")"; }
@@ -240,7 +244,10 @@ vdev_number()
     esac
 }
 
-qdisk_of() { echo "/local/domain/0/backend/qdisk/$(domid "$1")/$(vdev_number "$2")"; }
+qdisk_of()
+{
+    echo "/local/domain/0/backend/qdisk/$(domid "$1")/$(vdev_number "$2")"
+}
 
 # connected NAME VDEV
 connected()
@@ -256,7 +263,8 @@ pattern() { dd if=/dev/urandom of="$1" bs=256k count=$(($2 * 4)) 2>/dev/null; }
 # scribble NAME VDEV AT: write 1 MiB there, AT 64 KiB blocks from the start
 scribble()
 {
-    in_guest "$1" "dd if=/dev/urandom of=/dev/$2 bs=64k seek=$3 count=16 2>/tmp/err; sync"
+    in_guest "$1" "dd if=/dev/urandom of=/dev/$2 bs=64k seek=$3 count=16 \
+        2>/tmp/err; sync"
 }
 
 sum() { md5sum | cut -d' ' -f1; }
@@ -283,7 +291,8 @@ left()
     done | grep -E '/[1-9][0-9]*/' | sed 's/^/node: /'
     xenstore-ls -f /libxl 2>/dev/null | grep -E '^/libxl/[1-9][0-9]*/' |
         sed 's/^/node: /'
-    xenstore-list /local/domain | grep -v '^0$' | sed 's/^/domain in the store: /'
+    xenstore-list /local/domain | grep -v '^0$' |
+        sed 's/^/domain in the store: /'
 }
 
 nothing_left() { [ -z "$(left)" ]; }
