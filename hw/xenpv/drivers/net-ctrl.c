@@ -102,7 +102,7 @@ static uint32_t set_mapping_size(XenPvNet *net, const XenPvNetifCtrl *req,
 static uint32_t set_mapping(XenPvNet *net, const XenPvNetifCtrl *req,
                             uint32_t *data)
 {
-    uint32_t mapping[XENPV_NETIF_MAX_MAPPING];
+    uint32_t mapping[XENPV_NETIF_MAX_MAPPING] = { 0 };
     uint32_t nr = req->data[1], first = req->data[2], i;
 
     if (nr > ARRAY_SIZE(mapping)) {

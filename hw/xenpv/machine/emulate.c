@@ -26,6 +26,7 @@
 #include "hw/xenpv/hypervisor/emulated/emulated.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
+#include "migration/blocker.h"
 #include "net/net.h"
 #include "system/reset.h"
 #include "system/rtc.h"
@@ -500,6 +501,15 @@ static void emulate_free(void *opaque)
     g_free(s);
 }
 
+/* Ports, grants, the store and the rings' indices are not in any stream yet. */
+static bool block_migration(Error **errp)
+{
+    Error *reason = NULL;
+
+    error_setg(&reason, "-M xenpv cannot be saved or migrated yet");
+    return !migrate_add_blocker(&reason, errp);
+}
+
 static void *emulate_init(MachineState *machine,
                           const XenPvMachineOptions *options, Error **errp)
 {
@@ -508,7 +518,7 @@ static void *emulate_init(MachineState *machine,
     s->machine = machine;
     s->options = options;
     if (!check_options(s, errp) || !load_files(s, errp) ||
-        !init_memory(s, errp)) {
+        !init_memory(s, errp) || !block_migration(errp)) {
         return NULL;
     }
     if (qemu_uuid_set) {
