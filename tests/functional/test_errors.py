@@ -139,11 +139,6 @@ def memory_too_small():
 
 
 @test
-def two_vcpus():
-    refused('-smp', '2', kernel=SETUP.kernel(), names='CPU')
-
-
-@test
 def unknown_mode():
     refused('-M', 'xenpv,mode=bogus', kernel=SETUP.kernel(), names='bogus')
 
