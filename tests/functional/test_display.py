@@ -357,33 +357,43 @@ def touch():
 
 @test
 def plug():
-    """A screen and a keyboard that come while the guest runs, and go while it
-    draws; then again, and the first one is still there."""
+    """A screen and a keyboard that come while the guest runs, and go; then
+    again, and the first one is still there.  Last, a screen that goes while
+    the guest draws on it."""
     with screens.guest('-vga', 'xenfb') as vm:
         vm.shell_ready()
         screens.quiet_screen(vm)
         for turn in range(2):
-            vm.qmp.command('device_add', driver='xen-framebuffer', id='second')
+            plug_screen(vm)
             vm.qmp.command('device_add', driver='xen-input', id='keys')
-            vm.ok('while ! [ -e /dev/fb1 ]; do sleep 0.1; done')
             vm.ok(f'FB=/dev/fb1 xpv fb pattern {turn}')
             shows(lambda: screendump(vm, device='second'),
                   pattern(800, 600, turn), f'plugged-{turn}')
             until(lambda: vm.qmp.hmp('info qtree'),
                   lambda text: text.count('pointer absolute') == 2,
                   lambda text: text)
-            vm.ok('(FB=/dev/fb1 xpv fb storm 30 </dev/null >/dev/null 2>&1 &)')
             vm.qmp.command('device_del', id='keys')
             vm.qmp.event('DEVICE_DELETED',
                          matches=lambda data: data.get('device') == 'keys')
             unplug(vm, 'second')
-            vm.run('kill $(ps | grep "[f]b storm" | sed "s/^ *//;s/ .*//")')
             draws(vm, 10 + turn, f'plug-first-{turn}')
             vm.ok('while [ -e /dev/fb1 ]; do sleep 0.1; done')
         events = Events(vm)
         send(vm, input_event('key', down=True,
                              key={'type': 'qcode', 'data': 'a'}))
         events.expect(f'{KEYBOARD}: 1 30 1')
+        plug_screen(vm)
+        vm.ok('(FB=/dev/fb1 xpv fb storm 30 </dev/null >/dev/null 2>&1 &)')
+        unplug(vm, 'second')
+        # Linux 6.1 has been seen to fault in its own worker after this, so
+        # nothing more is asked of the guest.
+        equal(vm.qmp.command('query-status')['status'], 'running', 'status')
+        check('second' not in vm.qmp.hmp('info qtree'), 'it is still there')
+
+
+def plug_screen(vm: Guest) -> None:
+    vm.qmp.command('device_add', driver='xen-framebuffer', id='second')
+    vm.ok('while ! [ -e /dev/fb1 ]; do sleep 0.1; done')
 
 
 def unplug(vm: Guest, name: str) -> None:
