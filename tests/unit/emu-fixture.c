@@ -217,7 +217,7 @@ uint32_t fx_attach_store(EmuFixture *fx)
 {
     uint32_t port = xenpv_emu_alloc_port(fx->emu, 0);
 
-    xenpv_emu_store_attach(fx->emu, fx_page(fx, 0), port, &error_abort);
+    xenpv_emu_store_attach(fx->emu, FX_FIRST_MFN, port, &error_abort);
     fx_run();
     return port;
 }
