@@ -26,7 +26,6 @@
 #include "hw/xenpv/hypervisor/emulated/emulated.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
-#include "migration/blocker.h"
 #include "net/net.h"
 #include "system/reset.h"
 #include "system/rtc.h"
@@ -34,6 +33,8 @@
 #include "system/system.h"
 #include "system/tcg.h"
 #include "system/kvm.h"
+#include "monitor_image.h"
+#include "stream.h"
 
 #define GUEST_DOMID 1
 
@@ -57,6 +58,7 @@ typedef struct XenPvEmulate {
     XenPvEmergencyConsole emergency;
     Notifier powerdown;
     Notifier exit;
+    XenPvStream stream;
     uint64_t tsc_khz;
 } XenPvEmulate;
 
@@ -283,8 +285,7 @@ static void publish_domain(XenPvEmulate *s, const XenPvStartOfDay *sod,
 
     xenpv_emu_grant_seed(s->emu, 0, 0, sod->console_mfn);
     xenpv_emu_grant_seed(s->emu, 1, 0, sod->store_mfn);
-    xenpv_emu_store_attach(s->emu, memory_pfn_to_ptr(s, sod->store_pfn),
-                           store_port, &error_fatal);
+    xenpv_emu_store_attach(s->emu, sod->store_mfn, store_port, &error_fatal);
     xenpv_emu_write_domain(s->emu, &domain);
 }
 
@@ -501,13 +502,38 @@ static void emulate_free(void *opaque)
     g_free(s);
 }
 
-/* Ports, grants, the store and the rings' indices are not in any stream yet. */
-static bool block_migration(Error **errp)
+static void digest(uint8_t *to, const void *data, size_t len)
 {
-    Error *reason = NULL;
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    gsize size = XENPV_STREAM_DIGEST;
 
-    error_setg(&reason, "-M xenpv cannot be saved or migrated yet");
-    return !migrate_add_blocker(&reason, errp);
+    g_checksum_update(sum, data, len);
+    g_checksum_get_digest(sum, to, &size);
+}
+
+/* What a guest that is loaded must have been saved with */
+static void init_stream(XenPvEmulate *s)
+{
+    MachineState *ms = s->machine;
+    const FeatureWordArray *features = &X86_CPU(first_cpu)->env.features;
+
+    s->stream = (XenPvStream) {
+        .emu = s->emu,
+        .bus = s->bus,
+        .block = &s->block,
+        .written = XENPV_OFF_PERCPU,
+        .here = {
+            .abi = XENPV_ABI_VERSION,
+            .ram = ms->ram_size,
+            .vcpus = ms->smp.cpus,
+            .max_vcpus = ms->smp.max_cpus,
+            .strict = s->options->strict,
+        },
+    };
+    pstrcpy(s->stream.here.cpu, sizeof(s->stream.here.cpu), ms->cpu_type);
+    digest(s->stream.here.monitor, monitor_image.data, monitor_image.size);
+    digest(s->stream.here.features, features, sizeof(*features));
+    xenpv_stream_init(&s->stream);
 }
 
 static void *emulate_init(MachineState *machine,
@@ -518,7 +544,7 @@ static void *emulate_init(MachineState *machine,
     s->machine = machine;
     s->options = options;
     if (!check_options(s, errp) || !load_files(s, errp) ||
-        !init_memory(s, errp) || !block_migration(errp)) {
+        !init_memory(s, errp)) {
         return NULL;
     }
     if (qemu_uuid_set) {
@@ -542,6 +568,7 @@ static void *emulate_init(MachineState *machine,
     /* "-nic", with or without a model, and the one a machine has by default */
     qemu_create_nic_bus_devices(BUS(s->bus), TYPE_XENPV_DEVICE,
                                 "xen-net-device", "xen", "xen-net-device");
+    init_stream(s);
     s->powerdown.notify = xenpv_powerdown;
     qemu_register_powerdown_notifier(&s->powerdown);
     return s;

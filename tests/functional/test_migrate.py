@@ -1,0 +1,443 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Guests that are saved, loaded and moved, without their help."""
+
+import contextlib
+import json
+import random
+import struct
+import sys
+import time
+from typing import Any, Callable, Iterator, List
+
+import disks
+from harness import BOOT, SETUP, Failure, Guest, check, equal
+from registry import test
+
+
+def state(vm: Guest) -> str:
+    assert vm.qmp
+    return vm.qmp.command('query-status')['status']
+
+
+def outcome(vm: Guest, timeout: float = BOOT) -> str:
+    """Wait for the end of a migration: its status."""
+    assert vm.qmp
+
+    def ended() -> str:
+        info = vm.qmp.command('query-migrate')
+        status = info.get('status', 'none')
+        return status if status in ('completed', 'failed',
+                                    'cancelled') else ''
+    return disks.wait_for(ended, 'the end of the migration', timeout)
+
+
+def send(vm: Guest, uri: str) -> None:
+    assert vm.qmp
+    vm.qmp.command('migrate', uri=uri)
+    status = outcome(vm)
+    if status != 'completed':
+        info = vm.qmp.command('query-migrate')
+        raise Failure(f'migration {status}: {info.get("error-desc")}; '
+                      f'QEMU said: {vm.stderr()}')
+
+
+def receive(vm: Guest, uri: str) -> None:
+    assert vm.qmp
+    vm.qmp.command('migrate-incoming', uri=uri)
+
+
+def arrived(vm: Guest) -> None:
+    """One that was stopped stays so, until somebody says go on."""
+    disks.wait_for(lambda: state(vm) != 'inmigrate', 'the guest to come',
+                   BOOT)
+    if state(vm) == 'io-error':
+        vm.qmp.command('cont')
+    equal(state(vm), 'running', 'the guest that has come')
+
+
+INCOMING = ['-incoming', 'defer']
+
+
+def alive(vm: Guest) -> None:
+    """The guest does what it is told, its timers run, xenstore answers."""
+    equal(vm.ok('echo $((6 * 7))'), '42', 'what the guest computes')
+    vm.ok('sleep 0.2')
+
+
+def move(first: Guest, second: Guest, how: str = 'unix') -> None:
+    """To another QEMU: straight, or by way of a file."""
+    if how == 'unix':
+        uri = 'unix:' + second.path('move')
+        receive(second, uri)
+        send(first, uri)
+    else:
+        path = first.path('saved')
+        if how == 'exec':
+            send(first, f'exec:cat >{path}')
+            receive(second, f'exec:cat {path}')
+        else:
+            send(first, f'file:{path}')
+            receive(second, f'file:{path}')
+    equal(state(first), 'postmigrate', 'the first after it was saved')
+    arrived(second)
+
+
+def save_and_load(vcpus: int, how: str, **more: Any) -> None:
+    args = ['-smp', str(vcpus)]
+    with Guest(*args, **more) as first:
+        first.shell_ready()
+        first.ok('echo hello >/tmp/a')
+        with Guest(*args, *INCOMING, **more) as second:
+            move(first, second, how)
+            equal(second.ok('cat /tmp/a'), 'hello', 'the file in the guest')
+            alive(second)
+            second.qmp.command('system_powerdown')
+            second.ends(0)
+
+
+@test
+def file():
+    SETUP.need_xenpv()
+    save_and_load(1, 'file')
+
+
+@test
+def pipe_smp():
+    SETUP.need_xenpv()
+    save_and_load(2, 'exec')
+
+
+@test
+def strict():
+    SETUP.need_xenpv()
+    save_and_load(2, 'unix', machine_options='strict=on')
+
+
+@test
+def clock():
+    """However long it lay in a file: no clock goes back, and the time that
+    has passed for nobody has not passed for the guest."""
+    SETUP.need_xenpv()
+    pause = 5
+    args = ['-smp', '2']
+    with Guest(*args) as first:
+        first.shell_ready()
+        begin = time.monotonic()
+        for cpu in range(2):
+            first.ok(f'taskset {1 << cpu} xpv clocks /tmp/stop '
+                     f'>/tmp/clocks{cpu} & true')
+        time.sleep(1)
+        path = first.path('saved')
+        send(first, f'file:{path}')
+        time.sleep(pause)
+        with Guest(*args, *INCOMING) as second:
+            receive(second, f'file:{path}')
+            arrived(second)
+            time.sleep(2)
+            second.ok('touch /tmp/stop; wait')
+            took = time.monotonic() - begin
+            text = second.ok('cat /tmp/clocks0 /tmp/clocks1')
+            clocks = [line.split() for line in text.splitlines()]
+            equal(len(clocks), 8, f'clocks in {text!r}')
+            for _, name, passed, *_ in clocks:
+                check(int(passed) / 1000 < took - pause + 0.1,
+                      f'{name} went {passed} ms in {took:.1f} s with a pause '
+                      f'of {pause} s')
+
+
+# ---- with disks ----
+
+def disk_args(path: str, *more: str, **properties: Any):
+    return ['-smp', '2', *more, *disks.disk('a', path, **properties)]
+
+
+def start_load(vm: Guest, letter: str = 'a') -> None:
+    words = ' '.join(disks.verified('randwrite', '16k', 8, '4m'))
+    vm.ok(f'disk load {disks.name(letter)} --name=l {words}', BOOT)
+
+
+@contextlib.contextmanager
+def travelling(args: List[str], initial: Guest) -> Iterator[Callable]:
+    """A guest that changes its QEMU: a function that moves it, and returns
+    where it is now."""
+    here = [initial]
+
+    def go(how: str = 'unix') -> Guest:
+        other = disks.guest(*args, *INCOMING)
+        other.__enter__()
+        here.append(other)
+        move(here[0], other, how)
+        other.continue_from(here[0])
+        here.pop(0).__exit__(None, None, None)
+        return other
+
+    try:
+        yield go
+    finally:
+        for vm in here:
+            vm.__exit__(*sys.exc_info())
+
+
+def disk_moves(how: str, moves: int, kind: str, *more: str,
+               **properties: Any) -> None:
+    """Under load, every block of which is read back and compared."""
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        path = store.create(f'a.{kind}', 64 * disks.MIB)
+        args = disk_args(path, *more, **properties)
+        vm = disks.guest(*args).__enter__()
+        with travelling(args, vm) as go:
+            vm.shell_ready()
+            vm.ok(f'disk wait {disks.name("a")}')
+            start_load(vm)
+            for _ in range(moves):
+                time.sleep(0.5)
+                vm = go(how)
+                alive(vm)
+            vm.ok('disk unload', BOOT)
+            disks.quiet_log(vm)
+
+
+@test
+def disk_unix():
+    disk_moves('unix', 100 if SETUP.full else 3, 'qcow2')
+
+
+@test
+def disk_file():
+    disk_moves('file', 1, 'raw', '-object', 'iothread,id=t0', iothread='t0',
+               queues=2)
+
+
+@test
+def disk_persistent():
+    """Grants that stay mapped are mapped anew."""
+    disk_moves('unix', 1, 'qcow2', persistent='on')
+
+
+@test
+def snapshots():
+    """savevm and loadvm under load: what came after is as if it had never
+    been, on the disk and in memory; again and again."""
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        path = store.create('a.qcow2', 64 * disks.MIB)
+        with disks.guest(*disk_args(path)) as vm:
+            vm.shell_ready()
+            vm.ok(f'disk wait {disks.name("a")}')
+            vm.ok('echo before >/tmp/a')
+            start_load(vm)
+            equal(vm.qmp.hmp('savevm one'), '', 'what savevm says')
+            alive(vm)
+            for _ in range(2):
+                vm.ok('echo after >/tmp/a')
+                vm.ok('sleep 1')
+                equal(vm.qmp.hmp('loadvm one'), '', 'what loadvm says')
+                equal(vm.ok('cat /tmp/a'), 'before', 'the file in the guest')
+                alive(vm)
+            vm.ok('disk unload', BOOT)
+            disks.quiet_log(vm)
+
+
+@test
+def snapshot_of_a_start():
+    """Loaded by another process at its start: -loadvm."""
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        args = disk_args(store.create('a.qcow2', 16 * disks.MIB))
+        with disks.guest(*args) as vm:
+            vm.shell_ready()
+            vm.ok('echo before >/tmp/a')
+            equal(vm.qmp.hmp('savevm one'), '', 'what savevm says')
+            vm.qmp.command('quit')
+            vm.ends(0)
+        with disks.guest(*args, '-loadvm', 'one') as vm:
+            equal(vm.ok('cat /tmp/a'), 'before', 'the file in the guest')
+            disks.fio(vm, 'a', *disks.verified('randwrite', '4k', 4, '2m'))
+
+
+@test
+def failed_requests():
+    """Requests that wait for the user (werror=stop) move with the guest, and
+    succeed there."""
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        path = store.create('a.qcow2', 16 * disks.MIB)
+        fault = {'driver': 'blkdebug', 'node-name': 'fault',
+                 'discard': 'unmap',
+                 'inject-error': [{'event': 'none', 'iotype': 'write',
+                                   'sector': 2048}],
+                 'image': 'na'}
+        good = disk_args(path, werror='stop')
+        bad = ['-smp', '2', *disks.node('a', path), '-blockdev',
+               json.dumps(fault), *disks.device('a', 'fault', werror='stop')]
+        vm = disks.guest(*bad).__enter__()
+        with travelling(good, vm) as go:
+            vm.shell_ready()
+            name = disks.name('a')
+            vm.ok(f'disk wait {name}')
+            vm.ok('head -c 2m /dev/urandom >/tmp/a')
+            vm.console.send(f'dd if=/tmp/a of=/dev/{name} bs=64k; sync; '
+                            'echo DONE $?\n'.encode())
+            vm.qmp.event('STOP', BOOT)
+            vm = go('file')
+            vm.expect('DONE 0')
+            equal(vm.ok(f'head -c 2m /dev/{name} | md5sum'),
+                  vm.ok('md5sum </tmp/a'), 'what is on the disk')
+
+
+@test
+def reset_after():
+    """What was loaded is reset like any other."""
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        args = disk_args(store.create('a.qcow2', 16 * disks.MIB))
+        vm = disks.guest(*args).__enter__()
+        with travelling(args, vm) as go:
+            vm.shell_ready()
+            vm = go()
+            alive(vm)
+            vm.qmp.command('system_reset')
+            vm.shell_ready()
+            vm.ok(f'disk wait {disks.name("a")}')
+            vm = go('file')
+            vm.ok('reboot & true')
+            vm.shell_ready()
+            vm.ok(f'disk wait {disks.name("a")}')
+
+
+# ---- what cannot be ----
+
+def refused(saved: str, *args: str, **more: Any) -> str:
+    """A QEMU that cannot load a file: what it says."""
+    with Guest(*args, '-incoming', 'defer', **more) as vm:
+        try:
+            vm.qmp.command('migrate-incoming', uri=f'file:{saved}')
+        except EOFError:
+            pass
+        equal(vm.wait_exit(), 1, "QEMU's exit status")
+        return vm.stderr()
+
+
+@test
+def other_machine():
+    """One line says what differs."""
+    SETUP.need_xenpv()
+    with Guest('-smp', '2') as first:
+        first.shell_ready()
+        path = first.path('saved')
+        send(first, f'file:{path}')
+        wanted = 'the saved guest cannot run here: '
+        for args, more, line in [
+                ([], {}, 'it has -smp 2,maxcpus=2, this machine -smp '
+                         '1,maxcpus=1'),
+                (['-smp', '2'], {'mem': '256M'},
+                 'it has -m 524288K, this machine -m 262144K'),
+                (['-smp', '2'], {'machine_options': 'strict=on'},
+                 'it has strict=off, this machine strict=on'),
+                (['-smp', '2', '-cpu', 'max,-avx2'], {}, 'its vCPUs have '
+                 'other features than those of this machine'),
+                (['-smp', '2', '-chardev', 'null,id=n', '-device',
+                  'xen-console,chardev=n'], {},
+                 'it had no device xen-console.1 (console 1 xen-console)')]:
+            text = refused(path, *args, **more)
+            check(wanted + line in text, f'{args} {more}: {text}')
+        # the same one in the end
+        with Guest('-smp', '2', *INCOMING) as second:
+            receive(second, f'file:{path}')
+            arrived(second)
+            alive(second)
+
+
+@test
+def other_disk():
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        path = store.create('a.qcow2', 16 * disks.MIB)
+        other = store.create('b.qcow2', 8 * disks.MIB)
+        saved = store.path('saved')
+        with disks.guest(*disk_args(path)) as first:
+            first.shell_ready()
+            first.ok(f'disk wait {disks.name("a")}')
+            send(first, f'file:{saved}')
+        text = refused(saved, '-smp', '2')
+        check('its device vbd 51712 xen-disk is not here' in text, text)
+        text = refused(saved, *disk_args(other))
+        check('disk-a: sectors is 16384 here and was 32768 for the guest that '
+              'was saved' in text, text)
+        text = refused(saved, *disk_args(path, queues=2))
+        check('disk-a: multi-queue-max-queues is 2 here and was 1' in text,
+              text)
+
+
+@test
+def other_build():
+    """A stream whose monitor is another one, or of a later version."""
+    SETUP.need_xenpv()
+    with Guest() as first:
+        first.shell_ready()
+        path = first.path('saved')
+        send(first, f'file:{path}')
+        with open(path, 'rb') as file:
+            data = file.read()
+        at = data.index(b'xenpv-config') + len('xenpv-config')
+        instance, version = struct.unpack_from('>II', data, at)
+        equal((instance, version), (0, 1), 'instance and version')
+        abi, = struct.unpack_from('>I', data, at + 8)
+        for where, what, line in [
+                (at + 4, struct.pack('>I', 2), "xenpv-config"),
+                (at + 8, struct.pack('>I', abi + 1),
+                 'it was saved by another build of QEMU'),
+                (at + 12, bytes([data[at + 12] ^ 1]),
+                 'it was saved by another build of QEMU')]:
+            with open(path, 'wb') as file:
+                file.write(data[:where] + what + data[where + len(what):])
+            text = refused(path)
+            check(line in text, f'at {where - at}: {text}')
+
+
+@test
+def broken_streams():
+    """Cut off or changed anywhere in our sections: an error or a guest, and
+    never a crash."""
+    SETUP.need_xenpv()
+    rounds = 200 if SETUP.full else 12
+    with Guest() as first:
+        first.shell_ready()
+        path = first.path('saved')
+        send(first, f'file:{path}')
+        with open(path, 'rb') as file:
+            data = bytearray(file.read())
+        first.qmp.command('quit')
+        sections = [data.index(name) for name in (
+            b'xenpv-config', b'xenpv-guest', b'/xenpv-device')]
+        end = data.index(b'"vmsd_name"') if b'"vmsd_name"' in data \
+            else len(data)
+        random.seed(7)
+        for number in range(rounds):
+            start = sections[number % 3]
+            room = {0: 300, 1: 9000, 2: 60}[number % 3]
+            at = start + random.randrange(12, min(room, end - start))
+            bad = data[:at] if number % 4 == 3 else bytearray(data)
+            if len(bad) > at:
+                bad[at] ^= 1 << random.randrange(8)
+            with open(path, 'wb') as file:
+                file.write(bad)
+            with Guest('-incoming', 'defer', '-S') as vm:
+                try:
+                    vm.qmp.command('migrate-incoming', uri=f'file:{path}')
+                    disks.wait_for(lambda: vm.process.poll() is not None or
+                                   vm.qmp.command('query-migrate').get(
+                                       'status') == 'completed',
+                                   'the end of the stream', BOOT)
+                except (EOFError, OSError):
+                    pass
+                if vm.process.poll() is None:
+                    try:
+                        vm.qmp.command('quit')
+                    except (EOFError, OSError):
+                        pass
+                status = vm.wait_exit()
+                check(status in (0, 1), f'byte {at - start} of section '
+                      f'{number % 3}: status {status}: {vm.stderr()}')
+                check(status == 0 or vm.stderr(), 'QEMU said nothing')
