@@ -233,6 +233,7 @@ static void start_first(struct vcpu *v)
     }
     v->up = v->initialised = 1;
     start_processor(v);
+    timer_program(v);           /* the clock's own */
     sleep_end(v);
     mmu_init();
     load_kernel_cr3(v, SHARED->start_cr3 >> PAGE_SHIFT);
