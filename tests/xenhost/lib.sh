@@ -67,7 +67,8 @@ now()
 # until_true WHAT COMMAND...
 until_true()
 {
-    what=$1
+    # COMMAND may come here, too
+    local what=$1 this end
     shift
     now end
     end=$((end + LIMIT))
