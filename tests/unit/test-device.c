@@ -34,6 +34,8 @@ struct Scripted {
     uint32_t forget;            /* requests left in flight by disconnect */
 
     int delegated;
+    int ready;
+    bool fail_ready;
     int advertised, connects, disconnects, events, keys, realizes;
     char *last_key;
     XenPvMap *map;
@@ -112,6 +114,16 @@ static bool script_delegate(XenPvDevice *dev, Error **errp)
            xenpv_dev_publish_front(dev, errp, "hint", "there");
 }
 
+static bool script_delegated_ready(XenPvDevice *dev, Error **errp)
+{
+    SCRIPTED(dev)->ready++;
+    if (SCRIPTED(dev)->fail_ready) {
+        error_setg(errp, "no such bridge");
+        return false;
+    }
+    return true;
+}
+
 static void script_disconnect(XenPvDevice *dev)
 {
     Scripted *s = SCRIPTED(dev);
@@ -178,6 +190,7 @@ static void script_class_init(ObjectClass *oc, void *data)
     pc->backend_type = "qscript";
     pc->kernel_type = "kscript";
     pc->delegate = script_delegate;
+    pc->delegated_ready = script_delegated_ready;
     pc->frontend_keys = keys;
     pc->realize = script_realize;
     pc->unrealize = script_unrealize;
@@ -827,8 +840,10 @@ static void test_kernel_serves(void)
     assert_node(sc.hv, "there", FE "/hint");
     assert_node(sc.hv, NULL, KBE "/feature-one");
     assert_awaited(&sc, "xenpv-scripted.0");
+    g_assert_cmpint(sc.s->ready, ==, 0);
 
     kernel_state(&sc, XenbusStateInitWait);
+    g_assert_cmpint(sc.s->ready, ==, 1);
     g_assert_cmpint(c.count, >, 0);
     assert_awaited(&sc, NULL);
     /* The walk is not ours, whatever the front end does. */
@@ -840,6 +855,7 @@ static void test_kernel_serves(void)
     kernel_state(&sc, XenbusStateClosed);
     kernel_state(&sc, XenbusStateInitWait);
     g_assert_false(no_devices(sc.bus));
+    g_assert_cmpint(sc.s->ready, ==, 1);
     g_assert_cmpint(sc.s->advertised + sc.s->connects + sc.s->disconnects, ==,
                     0);
     assert_live(sc.hv, 0, 0, WATCHES);
@@ -849,6 +865,8 @@ static void test_kernel_serves(void)
     g_assert_cmpint(sc.s->delegated, ==, 2);
     assert_node(sc.hv, "1", KBE "/state");
     assert_awaited(&sc, "xenpv-scripted.0");
+    kernel_state(&sc, XenbusStateInitWait);
+    g_assert_cmpint(sc.s->ready, ==, 2);
     notifier_remove(&c.notifier);
     scene_end(&sc);
 }
@@ -885,6 +903,21 @@ static void test_kernel_fails(void)
     log = fixture_log();
     g_assert_nonnull(strstr(log, "xenpv-scripted.0: the kernel's back end: "
                             "2 no such file"));
+    scene_end(&sc);
+}
+
+/* What the kernel has made cannot go where it belongs: told, no more. */
+static void test_kernel_not_ready(void)
+{
+    g_autofree char *log = NULL;
+    Scene sc;
+
+    scene_delegated(&sc);
+    sc.s->fail_ready = true;
+    kernel_state(&sc, XenbusStateInitWait);
+    log = fixture_log();
+    g_assert_nonnull(strstr(log, "xenpv-scripted.0: no such bridge"));
+    assert_node(sc.hv, "2", KBE "/state");
     scene_end(&sc);
 }
 
@@ -1110,6 +1143,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/device/kernel-serves", test_kernel_serves);
     g_test_add_func("/xenpv/device/kernel-unplug", test_kernel_unplug);
     g_test_add_func("/xenpv/device/kernel-fails", test_kernel_fails);
+    g_test_add_func("/xenpv/device/kernel-not-ready", test_kernel_not_ready);
     g_test_add_func("/xenpv/device/kernel-nowhere", test_kernel_nowhere);
     g_test_add_func("/xenpv/device/events", test_events);
     g_test_add_func("/xenpv/device/keys", test_keys);

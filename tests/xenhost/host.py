@@ -57,8 +57,8 @@ PEER_PATH = 'usr/libexec/xen-qemu-system-i386'
 
 # See docs/testing.md for what each costs.
 CPU = 'max,-smap,-rdtscp,-xsave'
-MEMORY = '2G'
-DOM0_MEMORY = '768M'
+MEMORY = '3G'
+DOM0_MEMORY = '1280M'
 XEN_OPTIONS = ('dom0=pv com1=115200,8n1 console=com1 loglvl=warning '
                'guest_loglvl=all spec-ctrl=no xpti=no pv-l1tf=no '
                'watchdog=0 cpufreq=none bootscrub=0 '
@@ -72,6 +72,10 @@ class HostError(Exception):
     """The host is at fault, not what was run on it."""
 
 
+class Missing(HostError):
+    """A part of it cannot be had here."""
+
+
 def script(name: str, *args: str) -> str:
     done = subprocess.run([os.path.join(TOP, 'scripts', name), *args],
                           stdout=subprocess.PIPE, text=True, check=False)
@@ -80,11 +84,19 @@ def script(name: str, *args: str) -> str:
     return done.stdout.strip()
 
 
+def fetched(name: str, *args: str) -> str:
+    """A script that gets something from elsewhere."""
+    try:
+        return script(name, *args)
+    except HostError as error:
+        raise Missing(str(error)) from None
+
+
 def package(name: str) -> str:
     """The folder a package is unpacked in."""
     where = os.path.join(WORK, 'guest', 'packages', RELEASE, name)
     if not os.path.isdir(where):
-        script('debian-fetch', RELEASE, 'binary', name, where)
+        fetched('debian-fetch', RELEASE, 'binary', name, where)
     return where
 
 
@@ -128,6 +140,7 @@ class Host:
         """Debian's QEMU with its libraries, as a folder."""
         def make(path: str) -> None:
             packed = path + '.cpio'
+            package(MACHINE)
             script('mkinitramfs', '--plain', '-o', packed, '--busybox',
                    RELEASE, '--program',
                    f'{RELEASE}:{MACHINE}:{MACHINE_PATH}')
@@ -164,12 +177,12 @@ class Host:
     def kernel(self) -> str:
         """As a bare ELF file: there is nothing to decompress at each boot."""
         def make(path: str) -> None:
-            with open(script('get-guest-kernel', RELEASE), 'rb') as file:
+            with open(fetched('get-guest-kernel', RELEASE), 'rb') as file:
                 write(path, payload(file.read()))
         return self.part('vmlinux', make)
 
     def modules(self) -> str:
-        kernel = os.path.dirname(script('get-guest-kernel', RELEASE))
+        kernel = os.path.dirname(fetched('get-guest-kernel', RELEASE))
         top = os.path.join(kernel, 'lib', 'modules')
         return os.path.join(top, os.listdir(top)[0])
 
@@ -180,6 +193,8 @@ class Host:
         talk = os.path.join(HERE, 'talk.c')
 
         def make(path: str) -> None:
+            for name in TOOLS:
+                package(name)
             with tempfile.TemporaryDirectory() as tree:
                 # where the tools look for each other
                 where = os.path.join(tree, 'usr', 'lib', f'xen-{XEN}')
@@ -225,7 +240,7 @@ class Host:
             done = subprocess.run(
                 [os.path.join(here, 'pack'), initrd, '--plain', '--modules',
                  f'{self.modules()}={",".join(GUEST_MODULES)}', '--file',
-                 f"bin/fio={script('get-guest-fio')}"], check=False)
+                 f"bin/fio={fetched('get-guest-fio')}"], check=False)
             if done.returncode:
                 raise HostError('tests/guest/pack failed')
             script('mkinitramfs', '--plain', '-o', path,
@@ -241,6 +256,7 @@ class Host:
 
     def peer(self) -> str:
         def make(path: str) -> None:
+            package(PEER)
             script('mkinitramfs', '--plain', '-o', path, '--program',
                    f'{RELEASE}:{PEER}:{PEER_PATH}', '--file',
                    f'{DATA}/keymaps/en-us={self.keymap()}')
@@ -256,7 +272,7 @@ class Host:
             files = {f'usr/lib/xen-{XEN}/boot/hvmloader':
                      f'{tools}/usr/lib/xen-{XEN}/boot/hvmloader',
                      'guests/vmlinuz': os.path.realpath(
-                         script('get-guest-kernel', RELEASE))}
+                         fetched('get-guest-kernel', RELEASE))}
             for name in ('bios-256k.bin', 'vgabios-cirrus.bin',
                          'vgabios-stdvga.bin'):
                 files[f'usr/share/seabios/{name}'] = os.path.join(bios, name)

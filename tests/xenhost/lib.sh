@@ -208,6 +208,8 @@ device_models()
     for task in /proc/[0-9]*; do
         line=$(tr '\0' ' ' <"$task/cmdline" 2>/dev/null) || continue
         case $line in
+        # of the pipes that this is read from
+        sed\ * | grep\ *) ;;
         *' -xen-domid '*) echo "${task#/proc/} $line" ;;
         esac
     done

@@ -386,6 +386,7 @@ static bool dev_deliver_back_keys(XenPvDevice *dev, Error **errp)
  */
 static void dev_follow_kernel(XenPvDevice *dev)
 {
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
     enum xenbus_state before = dev->be_state;
     g_autofree char *why = NULL;
     bool gone = false, online;
@@ -399,6 +400,12 @@ static void dev_follow_kernel(XenPvDevice *dev)
     if (dev->be_state != before) {
         trace_xenpv_dev_kernel(dev->label, xenpv_state_name(dev->fe_state),
                                xenpv_state_name(dev->be_state));
+    }
+    if (before < XenbusStateInitWait && !dev->closing && dc->delegated_ready &&
+        (dev->be_state == XenbusStateInitWait ||
+         dev->be_state == XenbusStateConnected) &&
+        !dc->delegated_ready(dev, &err)) {
+        xenpv_dev_complain(dev, err);
     }
     if (dev->be_state == XenbusStateClosing && before != dev->be_state &&
         !dev->closing) {

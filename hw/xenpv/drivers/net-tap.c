@@ -1,5 +1,6 @@
 /*
- * The peer of a NIC that a toolstack makes: a tap device.
+ * The host's side of a NIC: an interface, put where it belongs; and the peer of
+ * a NIC that a toolstack makes, a tap device.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
@@ -172,29 +173,42 @@ static char *interface_name(XenPvDevice *dev, Error **errp)
     return g_steal_pointer(&name);
 }
 
-static bool place(XenPvDevice *dev, const char *ifname, uint32_t mtu,
-                  Error **errp)
+bool xenpv_net_place(XenPvDevice *dev, const char *ifname, const char *script,
+                     const char *bridge, uint32_t mtu, Error **errp)
 {
     XenPvNet *net = XENPV_NET(dev);
-    g_autofree char *script = xenpv_dev_read_back(dev, "script");
-    g_autofree char *bridge = xenpv_dev_read_back(dev, "bridge");
 
     if (mtu && !if_set_mtu(ifname, mtu, errp)) {
         return false;
     }
     if (script && *script) {
-        net->script = g_steal_pointer(&script);
-        return run_script(dev, net->script, ifname, true, errp);
+        g_free(net->ran);
+        net->ran = g_strdup(script);
+        return run_script(dev, script, ifname, true, errp);
     }
     return (!bridge || !*bridge || if_join(ifname, bridge, errp)) &&
            if_up(ifname, errp);
 }
+
+void xenpv_net_unplace(XenPvDevice *dev, const char *ifname)
+{
+    XenPvNet *net = XENPV_NET(dev);
+
+    if (net->ran) {
+        run_script(dev, net->ran, ifname, false, NULL);
+    }
+    g_clear_pointer(&net->ran, g_free);
+}
+
+/* ---- a tap device ---- */
 
 bool xenpv_net_tap_open(XenPvDevice *dev, uint32_t mtu, Error **errp)
 {
     XenPvNet *net = XENPV_NET(dev);
     g_autofree char *id = g_strdup_printf("xen-vif-%d", dev->devid);
     g_autofree char *ifname = interface_name(dev, errp);
+    g_autofree char *script = xenpv_dev_read_back(dev, "script");
+    g_autofree char *bridge = xenpv_dev_read_back(dev, "bridge");
     char no[] = "no";
     Netdev tap = {
         .id = id,
@@ -213,7 +227,7 @@ bool xenpv_net_tap_open(XenPvDevice *dev, uint32_t mtu, Error **errp)
     }
     net->tap = g_steal_pointer(&id);
     net->ifname = g_steal_pointer(&ifname);
-    return place(dev, net->ifname, mtu, errp) &&
+    return xenpv_net_place(dev, net->ifname, script, bridge, mtu, errp) &&
            object_property_set_str(OBJECT(dev), "netdev", net->tap, errp);
 }
 
@@ -221,13 +235,10 @@ void xenpv_net_tap_close(XenPvDevice *dev)
 {
     XenPvNet *net = XENPV_NET(dev);
 
-    if (net->script) {
-        run_script(dev, net->script, net->ifname, false, NULL);
-    }
+    xenpv_net_unplace(dev, net->ifname);
     if (net->tap) {
         qmp_netdev_del(net->tap, NULL);
     }
-    g_clear_pointer(&net->script, g_free);
     g_clear_pointer(&net->tap, g_free);
     g_clear_pointer(&net->ifname, g_free);
 }

@@ -11,6 +11,7 @@
  *
  * Names.  Our back ends are called "qnic", so that a kernel that serves "vif"
  * leaves them alone; where there is none we serve a toolstack's "vif", too.
+ * With backend=kernel it is the kernel that serves "vif".
  * Front ends are "vif" in either case.
  *
  * Rate.  "bytes,usec" limits what the guest sends, over all queues together.
@@ -274,7 +275,8 @@ static bool check_properties(XenPvNet *net, Error **errp)
                    MAX_MTU, net->mtu);
         return false;
     }
-    return set_rate(net, net->rate, errp);
+    return xenpv_net_kernel_judge(net, errp) &&
+           set_rate(net, net->rate, errp);
 }
 
 static bool net_realize(XenPvDevice *dev, Error **errp)
@@ -286,6 +288,9 @@ static bool net_realize(XenPvDevice *dev, Error **errp)
         return false;
     }
     qemu_macaddr_default_if_unset(&net->conf.macaddr);
+    if (dev->delegated) {
+        return true;
+    }
     net->nr_links = MAX(1, net->conf.peers.queues);
     if (!net->max_queues) {
         net->max_queues = MIN(net->nr_links, XENPV_NET_MAX_QUEUES);
@@ -318,6 +323,10 @@ static void net_unrealize(XenPvDevice *dev)
 {
     XenPvNet *net = XENPV_NET(dev);
 
+    if (dev->delegated) {
+        xenpv_net_kernel_end(net);
+        return;
+    }
     qemu_del_vm_change_state_handler(net->vmstate);
     timer_free(net->info_timer);
     timer_free(net->credit_timer);
@@ -721,6 +730,8 @@ static const Property net_properties[] = {
     DEFINE_PROP_UINT32("mtu", XenPvNet, mtu, 0),
     DEFINE_PROP_STRING("rate", XenPvNet, rate),
     DEFINE_PROP_UINT32("rx-drain-timeout", XenPvNet, drain_ms, 10000),
+    DEFINE_PROP_STRING("script", XenPvNet, script),
+    DEFINE_PROP_STRING("bridge", XenPvNet, bridge),
 };
 
 static void net_class_init(ObjectClass *class, void *data)
@@ -730,6 +741,9 @@ static void net_class_init(ObjectClass *class, void *data)
 
     xdc->type = "vif";
     xdc->backend_type = "qnic";
+    xdc->kernel_type = "vif";
+    xdc->delegate = xenpv_net_delegate;
+    xdc->delegated_ready = xenpv_net_delegated_ready;
     xdc->configure = net_configure;
     xdc->unconfigure = net_unconfigure;
     xdc->frontend_keys = net_frontend_keys;

@@ -244,8 +244,10 @@ typedef struct XenPvNetFront {
  * @vmstate: handler
  * @gone: counts of connections that have ended
  * @info_timer: counts are shown a while after they have changed
- * @tap, @ifname, @script: the netdev we have made, if any, its interface, and
- *     what was run for it
+ * @tap, @ifname: the netdev we have made, if any, and its interface; or the
+ *     kernel's, which is ours to put somewhere
+ * @ran: the script that was run for it
+ * @script, @bridge: properties, for the kernel's interface
  */
 struct XenPvNet {
     XenPvDevice parent_obj;
@@ -282,7 +284,9 @@ struct XenPvNet {
     QEMUTimer *info_timer;
     char *tap;
     char *ifname;
+    char *ran;
     char *script;
+    char *bridge;
 };
 
 static inline NetClientState *xenpv_net_client(XenPvNet *net, unsigned link)
@@ -349,8 +353,32 @@ void xenpv_net_unstage(XenPvNetQueue *queue);
 
 /* ---- net-tap.c ---- */
 
+/**
+ * xenpv_net_place: an interface goes where it belongs
+ * @script: run for it, in the way of Xen's hotplug scripts; NULL or empty:
+ * @bridge: it goes in there; NULL or empty: it is set up, no more
+ * @mtu: 0: as it is
+ *
+ * The script is not waited for: it may ask us for a node of the store.
+ */
+bool xenpv_net_place(XenPvDevice *dev, const char *ifname, const char *script,
+                     const char *bridge, uint32_t mtu, Error **errp);
+/** xenpv_net_unplace: run the script for its end, if one was run */
+void xenpv_net_unplace(XenPvDevice *dev, const char *ifname);
+
 /** xenpv_net_tap_open: from XenPvDeviceClass.configure; close it if it fails */
 bool xenpv_net_tap_open(XenPvDevice *dev, uint32_t mtu, Error **errp);
 void xenpv_net_tap_close(XenPvDevice *dev);
+
+/* ---- net-kernel.c ---- */
+
+/** xenpv_net_kernel_judge: properties of a NIC that the kernel serves, or not */
+bool xenpv_net_kernel_judge(XenPvNet *net, Error **errp);
+/** xenpv_net_delegate: XenPvDeviceClass.delegate */
+bool xenpv_net_delegate(XenPvDevice *dev, Error **errp);
+/** xenpv_net_delegated_ready: XenPvDeviceClass.delegated_ready */
+bool xenpv_net_delegated_ready(XenPvDevice *dev, Error **errp);
+/** xenpv_net_kernel_end: undo the latter */
+void xenpv_net_kernel_end(XenPvNet *net);
 
 #endif /* HW_XENPV_DRIVERS_NET_H */

@@ -130,8 +130,11 @@ typedef struct XenPvKeyWatch {
  * @delegate: mandatory with @kernel_type.  The user has asked for the kernel's
  *     back end (backend=kernel): write what it has to be told with
  *     xenpv_dev_publish() and xenpv_dev_publish_front().  Instead of
- *     @advertise, and with the same rules.  Of all that follows nothing is
- *     called for such a device: the kernel walks, we watch.
+ *     @advertise, and with the same rules.  Of all that follows only
+ *     @delegated_ready is called for such a device: the kernel walks, we watch.
+ * @delegated_ready: optional.  The kernel's back end waits for a front end, and
+ *     what it has made on the host is there: put that where it belongs.  On
+ *     failure the reason is told, and the device stays as it is.
  * @connect: mandatory.  The front end is ready: read all its keys, judge
  *     them, then map, bind, start.  When it returns false the core calls
  *     @disconnect, so @connect never cleans up after itself.
@@ -181,6 +184,7 @@ struct XenPvDeviceClass {
     void (*unrealize)(XenPvDevice *dev);
     bool (*advertise)(XenPvDevice *dev, Error **errp);
     bool (*delegate)(XenPvDevice *dev, Error **errp);
+    bool (*delegated_ready)(XenPvDevice *dev, Error **errp);
     bool (*connect)(XenPvDevice *dev, Error **errp);
     void (*disconnect)(XenPvDevice *dev);
     bool (*event)(XenPvDevice *dev, void *opaque);
