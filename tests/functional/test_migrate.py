@@ -2,15 +2,20 @@
 """Guests that are saved, loaded and moved, without their help."""
 
 import contextlib
+import hashlib
 import json
 import random
 import struct
 import sys
+import threading
 import time
 from typing import Any, Callable, Iterator, List
 
 import disks
-from harness import BOOT, SETUP, Failure, Guest, check, equal
+import nets
+import screens
+import test_net
+from harness import BOOT, SETUP, Failure, Guest, Skip, check, equal
 from registry import test
 
 
@@ -157,13 +162,14 @@ def start_load(vm: Guest, letter: str = 'a') -> None:
 
 
 @contextlib.contextmanager
-def travelling(args: List[str], initial: Guest) -> Iterator[Callable]:
+def travelling(args: List[str], initial: Guest,
+               make: Callable = disks.guest) -> Iterator[Callable]:
     """A guest that changes its QEMU: a function that moves it, and returns
     where it is now."""
     here = [initial]
 
-    def go(how: str = 'unix') -> Guest:
-        other = disks.guest(*args, *INCOMING)
+    def go(how: str = 'unix', args: List[str] = args) -> Guest:
+        other = make(*args, *INCOMING)
         other.__enter__()
         here.append(other)
         move(here[0], other, how)
@@ -304,6 +310,144 @@ def reset_after():
             vm.ok('reboot & true')
             vm.shell_ready()
             vm.ok(f'disk wait {disks.name("a")}')
+
+
+# ---- with a NIC ----
+
+class Streams:
+    """One each way, from and to a server of ours, as long as it takes."""
+
+    def __init__(self, vm: Guest, network: nets.Network):
+        self.stop = threading.Event()
+        self.sent = hashlib.md5()
+        self.got = hashlib.md5()
+        self.count = 0
+        self.servers = [network.listen(nets.HOST4) for _ in range(2)]
+        self.threads = [threading.Thread(target=work, daemon=True)
+                        for work in (self._send, self._receive)]
+        for thread in self.threads:
+            thread.start()
+        out, back = (server.getsockname()[1] for server in self.servers)
+        vm.ok('head -c 1m /dev/urandom >/tmp/data; mkfifo /tmp/pipe')
+        vm.ok(f'(nc {nets.HOST4} {out} </dev/null | md5sum >/tmp/got; '
+              'touch /tmp/got.done) & true')
+        vm.ok('(md5sum </tmp/pipe >/tmp/sent; touch /tmp/sent.done) & '
+              '(while [ ! -e /tmp/stop ]; do cat /tmp/data; sleep 0.05; done '
+              f'| tee /tmp/pipe | nc {nets.HOST4} {back} >/dev/null) & true')
+
+    def _send(self) -> None:
+        conn, _ = self.servers[0].accept()
+        with conn:
+            conn.settimeout(BOOT)
+            while not self.stop.is_set():
+                data = random.randbytes(1 << 18)
+                conn.sendall(data)
+                self.sent.update(data)
+                time.sleep(0.02)
+
+    def _receive(self) -> None:
+        conn, _ = self.servers[1].accept()
+        with conn:
+            conn.settimeout(BOOT)
+            while True:
+                data = conn.recv(1 << 16)
+                if not data:
+                    return
+                self.got.update(data)
+                self.count += len(data)
+
+    def end(self, vm: Guest) -> None:
+        self.stop.set()
+        vm.ok('touch /tmp/stop; until [ -e /tmp/got.done -a -e '
+              '/tmp/sent.done ]; do sleep 0.1; done', BOOT)
+        for thread in self.threads:
+            thread.join(BOOT)
+        for server in self.servers:
+            server.close()
+        equal(vm.ok('cat /tmp/got').split()[0], self.sent.hexdigest(),
+              'what the guest has received')
+        equal(vm.ok('cat /tmp/sent').split()[0], self.got.hexdigest(),
+              f'the {self.count} bytes that came from the guest')
+
+
+@test
+def net_streams():
+    """From one end of a bridge to the other, while it sends and receives."""
+    SETUP.need_xenpv()
+    with nets.Network() as network:
+        for tap in ('tap0', 'tap1'):
+            if tap != network.tap:
+                network.run('tuntap', 'add', 'dev', tap, 'mode', 'tap',
+                            'vnet_hdr')
+        if not network.may_run('link', 'add', 'br0', 'type', 'bridge'):
+            raise Skip('no bridges in this kernel')
+        network.run('addr', 'flush', 'dev', network.tap)
+        for tap in ('tap0', 'tap1'):
+            network.run('link', 'set', tap, 'master', 'br0', 'up')
+        network.run('addr', 'add', f'{nets.HOST4}/24', 'dev', 'br0')
+        network.run('-6', 'addr', 'add', f'{nets.HOST6}/64', 'dev', 'br0',
+                    'nodad')
+        network.run('link', 'set', 'br0', 'up')
+        args = [['-smp', '2', *network.netdev(tap), '-device', nets.device()]
+                for tap in ('tap0', 'tap1')]
+        vm = network.guest(*args[0]).__enter__()
+        with travelling([], vm, network.guest) as go:
+            vm.shell_ready()
+            nets.up(vm)
+            streams = Streams(vm, network)
+            for number in range(20 if SETUP.full else 3):
+                time.sleep(1)
+                vm = go('unix', args[(number + 1) % 2])
+                alive(vm)
+            streams.end(vm)
+            nets.quiet_log(vm)
+
+
+@test
+def net_user():
+    """User networking goes along with its leases."""
+    SETUP.need_xenpv()
+    args = ['-nic', f'user,model=xen,id=n0,mac={nets.MAC}']
+    vm = nets.guest(*args).__enter__()
+    with travelling(args, vm, nets.guest) as go:
+        vm.shell_ready()
+        test_net.dhcp(vm)
+        vm = go('file')
+        vm.ok('ping -c 2 10.0.2.2', BOOT)
+        with nets.listen('127.0.0.1') as server:
+            nets.to_guest(vm, server, '10.0.2.2', nets.MIB)
+
+
+# ---- with a screen ----
+
+@test
+def screen():
+    """The picture, in the size that the guest has chosen meanwhile, and keys;
+    a key that was down is up."""
+    args = ['-vga', 'xenfb']
+    vm = screens.guest(*args).__enter__()
+    with travelling(args, vm, screens.guest) as go:
+        vm.shell_ready()
+        screens.quiet_screen(vm)
+        vm.ok('xpv fb mode 640 480; xpv fb pattern 1')
+        events = screens.Events(vm)
+        keyboard = 'Xen Virtual Keyboard'
+        screens.send(vm, screens.input_event(
+            'key', down=True, key={'type': 'qcode', 'data': 'a'}))
+        events.expect(f'{keyboard}: 1 30 1')
+        vm = go()
+        events.vm = vm
+        screens.shows(lambda: screens.screendump(vm),
+                      screens.pattern(640, 480, 1), 'moved')
+        events.expect(f'{keyboard}: 1 30 0')
+        vm.ok('(xpv fb storm 5 </dev/null >/dev/null 2>&1 &)')
+        screens.send_keys(vm, 'b')
+        events.expect(f'{keyboard}: 1 48 1', f'{keyboard}: 1 48 0')
+        vm = go('file')
+        vm.ok('while ps | grep -q "[f]b storm"; do sleep 0.2; done', BOOT)
+        vm.ok('xpv fb pattern 2')
+        screens.shows(lambda: screens.screendump(vm),
+                      screens.pattern(640, 480, 2), 'moved-again')
 
 
 # ---- what cannot be ----

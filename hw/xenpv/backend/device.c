@@ -598,7 +598,14 @@ void xenpv_dev_go_on(XenPvDevice *dev, bool loaded)
 
 void xenpv_dev_save(XenPvDevice *dev, XenPvDevSaved *saved)
 {
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+
+    g_byte_array_set_size(saved->driver, 0);
+    if (dev->connected && dc->save) {
+        dc->save(dev, saved->driver);
+    }
     *saved = (XenPvDevSaved) {
+        .driver = saved->driver,
         .in_store = dev->in_store,
         .connected = dev->connected,
         .failed = dev->failed,
@@ -631,11 +638,31 @@ static bool judge_saved(const XenPvDevSaved *saved, Error **errp)
     return false;
 }
 
+/* A front end that has made a mess of its own keys meets its end here. */
+static bool dev_reconnect(XenPvDevice *dev, const XenPvDevSaved *saved,
+                          Error **errp)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    XenPvSaved in = { .at = saved->driver->data, .left = saved->driver->len };
+    Error *err = NULL;
+
+    if (!dev_connect(dev, &err)) {
+        dev_fail_now(dev, err);
+        return true;
+    }
+    if (dc->load && !dc->load(dev, &in, errp)) {
+        return false;
+    }
+    if (in.bad || in.left) {
+        error_setg(errp, "%zu bytes too many, or too few", in.left);
+        return false;
+    }
+    return true;
+}
+
 bool xenpv_dev_resume(XenPvDevice *dev, const XenPvDevSaved *saved,
                       Error **errp)
 {
-    Error *err = NULL;
-
     if (!saved->in_store) {
         return true;            /* plugged when vCPUs run */
     }
@@ -655,11 +682,7 @@ bool xenpv_dev_resume(XenPvDevice *dev, const XenPvDevSaved *saved,
     dev->error_noted = saved->error_noted;
     trace_xenpv_dev_resume(dev->label, xenpv_state_name(dev->be_state),
                            saved->connected);
-    /* A front end that has made a mess of its own keys meets its end here. */
-    if (saved->connected && !dev_connect(dev, &err)) {
-        dev_fail_now(dev, err);
-    }
-    return true;
+    return !saved->connected || dev_reconnect(dev, saved, errp);
 }
 
 /*
@@ -841,6 +864,7 @@ static void dev_init(Object *obj)
     unsigned i;
 
     dev->maps = g_ptr_array_new();
+    dev->saved.driver = g_byte_array_new();
     QLIST_INIT(&dev->events);
     dev->nr_back_keys = dc->backend_keys ?
         g_strv_length((GStrv)dc->backend_keys) : 0;
@@ -866,6 +890,7 @@ static void dev_finalize(Object *obj)
     g_free(dev->back_keys);
     g_clear_pointer(&dev->front_nodes, g_hash_table_unref);
     g_ptr_array_free(dev->maps, true);
+    g_byte_array_unref(dev->saved.driver);
     g_free(dev->be_path);
     g_free(dev->fe_path);
     g_free(dev->label);

@@ -10,9 +10,58 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
+#include "qemu/units.h"
 #include "qapi/error.h"
+#include "migration/qemu-file-types.h"
 #include "migration/vmstate.h"
 #include "internal.h"
+
+/* What drivers have to say is short. */
+#define DRIVER_MAX (256 * KiB)
+
+/* ---- bytes, with their length in front ---- */
+
+static int put_bytes(QEMUFile *f, void *pv, size_t size,
+                     const VMStateField *field, JSONWriter *vmdesc)
+{
+    GByteArray *bytes = *(GByteArray **)pv;
+
+    qemu_put_be32(f, bytes->len);
+    qemu_put_buffer(f, bytes->data, bytes->len);
+    return 0;
+}
+
+/* Memory is taken as bytes come: the length may be made up. */
+static int get_bytes(QEMUFile *f, void *pv, size_t size,
+                     const VMStateField *field)
+{
+    GByteArray *bytes = *(GByteArray **)pv;
+    uint32_t left = qemu_get_be32(f);
+    uint8_t piece[4096];
+
+    g_byte_array_set_size(bytes, 0);
+    if (left > field->num) {
+        return -EINVAL;
+    }
+    while (left) {
+        uint32_t n = MIN(left, sizeof(piece));
+
+        if (qemu_get_buffer(f, piece, n) != n) {
+            return -EIO;
+        }
+        g_byte_array_append(bytes, piece, n);
+        left -= n;
+    }
+    return 0;
+}
+
+const VMStateInfo xenpv_saved_info = {
+    .name = "bytes",
+    .get = get_bytes,
+    .put = put_bytes,
+};
+
+/* ---- a device ---- */
 
 static int dev_pre_save(void *opaque)
 {
@@ -53,6 +102,7 @@ const VMStateDescription xenpv_dev_vmstate = {
         VMSTATE_BOOL(saved.unplugged, XenPvDevice),
         VMSTATE_BOOL(saved.error_noted, XenPvDevice),
         VMSTATE_UINT32(saved.be_state, XenPvDevice),
+        XENPV_VMSTATE_SAVED(saved.driver, XenPvDevice, DRIVER_MAX),
         VMSTATE_END_OF_LIST()
     },
 };

@@ -29,64 +29,12 @@
 #include "qapi/error.h"
 #include "exec/address-spaces.h"
 #include "hw/xenpv/monitor-abi.h"
-#include "migration/qemu-file-types.h"
 #include "migration/vmstate.h"
 #include "stream.h"
 
 /* Of what is said below about other machines */
 #define DEVICES_MAX (64 * KiB)
 #define GUEST_MAX   (32 * MiB)
-
-/* ---- bytes, with their length in front ---- */
-
-static int put_bytes(QEMUFile *f, void *pv, size_t size,
-                     const VMStateField *field, JSONWriter *vmdesc)
-{
-    GByteArray *bytes = *(GByteArray **)pv;
-
-    qemu_put_be32(f, bytes->len);
-    qemu_put_buffer(f, bytes->data, bytes->len);
-    return 0;
-}
-
-/* @field->num: the most there can be.  Memory is taken as bytes come. */
-static int get_bytes(QEMUFile *f, void *pv, size_t size,
-                     const VMStateField *field)
-{
-    GByteArray *bytes = *(GByteArray **)pv;
-    uint32_t left = qemu_get_be32(f);
-    uint8_t piece[4096];
-
-    g_byte_array_set_size(bytes, 0);
-    if (left > field->num) {
-        return -EINVAL;
-    }
-    while (left) {
-        uint32_t n = MIN(left, sizeof(piece));
-
-        if (qemu_get_buffer(f, piece, n) != n) {
-            return -EIO;
-        }
-        g_byte_array_append(bytes, piece, n);
-        left -= n;
-    }
-    return 0;
-}
-
-static const VMStateInfo bytes_info = {
-    .name = "bytes",
-    .get = get_bytes,
-    .put = put_bytes,
-};
-
-#define VMSTATE_BYTES(_field, _state, _max) {           \
-    .name = stringify(_field),                          \
-    .size = sizeof(GByteArray *),                       \
-    .num = (_max),                                      \
-    .info = &bytes_info,                                \
-    .flags = VMS_SINGLE,                                \
-    .offset = vmstate_offset_value(_state, _field, GByteArray *), \
-}
 
 /* ---- what both have to agree on ---- */
 
@@ -227,7 +175,7 @@ static const VMStateDescription config_vmstate = {
         VMSTATE_BUFFER_UNSAFE(there.cpu, XenPvStream, 0,
                               XENPV_STREAM_NAME),
         VMSTATE_UINT8_ARRAY(there.features, XenPvStream, XENPV_STREAM_DIGEST),
-        VMSTATE_BYTES(devices, XenPvStream, DEVICES_MAX),
+        XENPV_VMSTATE_SAVED(devices, XenPvStream, DEVICES_MAX),
         VMSTATE_END_OF_LIST()
     },
 };
@@ -284,7 +232,7 @@ static const VMStateDescription guest_vmstate = {
     .post_save = guest_post_save,
     .post_load = guest_post_load,
     .fields = (const VMStateField[]) {
-        VMSTATE_BYTES(guest, XenPvStream, GUEST_MAX),
+        XENPV_VMSTATE_SAVED(guest, XenPvStream, GUEST_MAX),
         VMSTATE_END_OF_LIST()
     },
 };

@@ -53,6 +53,7 @@
 #include "hw/qdev-core.h"
 #include "hw/xen/interface/io/xenbus.h"
 #include "hw/xenpv/hypervisor.h"
+#include "hw/xenpv/saved.h"
 #include "qemu/notify.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
@@ -80,6 +81,7 @@ typedef struct XenPvDevSaved {
     bool unplugged;
     bool error_noted;
     uint32_t be_state;
+    GByteArray *driver;         /* as its @save has it */
 } XenPvDevSaved;
 
 /* The core's: one of XenPvDeviceClass.frontend_keys or .backend_keys. */
@@ -158,6 +160,10 @@ typedef struct XenPvKeyWatch {
  *     nothing is under way: put back what has been taken from a ring and not
  *     been answered, so that who connects next finds it.  This connection may
  *     go on, too.  Only while connected; main loop or a thread with the BQL.
+ * @save: optional.  Append what the next @connect cannot find in the store or
+ *     in shared memory.  Only while connected, after @settle.
+ * @load: mandatory with @save.  After @connect: judge what @save has said, and
+ *     take it over.  If it returns false the guest is not loaded.
  * @live_keys: optional, NULL-terminated.  Keys @advertise writes that say how
  *     things are with us.  All others have to be the same for a front end that
  *     was saved as here, or it is not loaded.
@@ -192,6 +198,8 @@ struct XenPvDeviceClass {
     void (*backend_key)(XenPvDevice *dev, const char *key);
     bool can_save;
     void (*settle)(XenPvDevice *dev);
+    void (*save)(XenPvDevice *dev, GByteArray *out);
+    bool (*load)(XenPvDevice *dev, XenPvSaved *in, Error **errp);
     const char *const *live_keys;
     void (*print)(XenPvDevice *dev, GString *out, int indent);
 };

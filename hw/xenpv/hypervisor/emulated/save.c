@@ -73,13 +73,13 @@ static bool judge_port(XenPvEmu *emu, XenPvEmuPort *p)
 static bool get_port(XenPvEmu *emu, XenPvSaved *s, uint32_t *last)
 {
     uint32_t port = xenpv_saved_u32(s);
-    XenPvEmuPort p = {
-        .state = xenpv_saved_u8(s),
-        .vcpu = xenpv_saved_u8(s),
-        .virq = xenpv_saved_u8(s),
-    };
-    uint32_t remote_dom = xenpv_saved_u32(s);
+    XenPvEmuPort p = { 0 };
+    uint32_t remote_dom;
 
+    p.state = xenpv_saved_u8(s);
+    p.vcpu = xenpv_saved_u8(s);
+    p.virq = xenpv_saved_u8(s);
+    remote_dom = xenpv_saved_u32(s);
     p.remote_port = xenpv_saved_u32(s);
     p.remote_dom = remote_dom;
     if (s->bad || port <= *last || port >= XENPV_NR_PORTS ||

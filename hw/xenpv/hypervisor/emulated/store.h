@@ -25,7 +25,7 @@
 #define HW_XENPV_EMU_STORE_H
 
 #include "hw/xenpv/hypervisor.h"
-#include "saved.h"
+#include "hw/xenpv/saved.h"
 
 typedef struct XenPvStore XenPvStore;
 typedef struct XenPvStoreConn XenPvStoreConn;

@@ -8,8 +8,8 @@
  * NUL in it, is bad, and once bad stays bad, so that a caller looks once after
  * a few calls.
  */
-#ifndef HW_XENPV_EMULATED_SAVED_H
-#define HW_XENPV_EMULATED_SAVED_H
+#ifndef HW_XENPV_SAVED_H
+#define HW_XENPV_SAVED_H
 
 #include "qemu/bswap.h"
 
@@ -105,4 +105,18 @@ static inline char *xenpv_saved_string(XenPvSaved *s, uint32_t max)
     return g_strndup((const char *)at, len);
 }
 
-#endif /* HW_XENPV_EMULATED_SAVED_H */
+/* ---- in a section of QEMU's ---- */
+
+/** xenpv_saved_info: a GByteArray of @num bytes at most, which exists */
+extern const struct VMStateInfo xenpv_saved_info;
+
+#define XENPV_VMSTATE_SAVED(_field, _state, _max) {                 \
+    .name = stringify(_field),                                      \
+    .size = sizeof(GByteArray *),                                   \
+    .num = (_max),                                                  \
+    .info = &xenpv_saved_info,                                      \
+    .flags = VMS_SINGLE,                                            \
+    .offset = vmstate_offset_value(_state, _field, GByteArray *),   \
+}
+
+#endif /* HW_XENPV_SAVED_H */
