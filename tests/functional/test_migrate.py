@@ -118,6 +118,15 @@ def strict():
     save_and_load(2, 'unix', machine_options='strict=on')
 
 
+def wall_clock(vm: Guest) -> int:
+    """When, in seconds since 1970, the guest's clock was 0, as shared_info
+    has it."""
+    path = vm.path('page')
+    vm.qmp.command('pmemsave', val=0xe00a0000, size=4096, filename=path)
+    with open(path, 'rb') as file:
+        return struct.unpack_from('<I', file.read(), 0xc04)[0]
+
+
 @test
 def clock():
     """However long it lay in a file: no clock goes back, and the time that
@@ -132,6 +141,7 @@ def clock():
             first.ok(f'taskset {1 << cpu} xpv clocks /tmp/stop '
                      f'>/tmp/clocks{cpu} & true')
         time.sleep(1)
+        born = wall_clock(first)
         path = first.path('saved')
         send(first, f'file:{path}')
         time.sleep(pause)
@@ -141,6 +151,9 @@ def clock():
             time.sleep(2)
             second.ok('touch /tmp/stop; wait')
             took = time.monotonic() - begin
+            later = wall_clock(second) - born
+            check(pause - 1 <= later <= took, f'the wall clock is off by '
+                  f'{later} s after a pause of {pause} s')
             text = second.ok('cat /tmp/clocks0 /tmp/clocks1')
             clocks = [line.split() for line in text.splitlines()]
             equal(len(clocks), 8, f'clocks in {text!r}')
