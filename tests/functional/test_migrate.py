@@ -325,6 +325,61 @@ def reset_after():
             vm.ok(f'disk wait {disks.name("a")}')
 
 
+@test
+def goes_wrong():
+    """A move that fails, at its beginning, on its way and at its end, or is
+    called off: the guest goes on where it was, and can move later."""
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        args = disk_args(store.create('a.qcow2', 64 * disks.MIB))
+        vm = disks.guest(*args).__enter__()
+        with travelling(args, vm) as go:
+            vm.shell_ready()
+            vm.ok(f'disk wait {disks.name("a")}')
+            start_load(vm)
+            for command in ('false', 'head -c 30000000 >/dev/null; exit 1',
+                            'cat >/dev/null; exit 1'):
+                vm.qmp.command('migrate', uri=f'exec:{command}')
+                outcome(vm)
+                if state(vm) == 'postmigrate':  # it took it all, and lied
+                    vm.qmp.command('cont')
+                equal(state(vm), 'running', f'the guest after {command}')
+                alive(vm)
+            vm.qmp.command('migrate-set-parameters', **{'max-bandwidth': 1000})
+            vm.qmp.command('migrate', uri='exec:cat >/dev/null')
+            time.sleep(0.5)
+            vm.qmp.command('migrate_cancel')
+            equal(outcome(vm), 'cancelled', 'a move that was called off')
+            alive(vm)
+            vm.qmp.command('migrate-set-parameters',
+                           **{'max-bandwidth': 1 << 40})
+            vm = go()
+            vm.ok('disk unload', BOOT)
+            disks.quiet_log(vm)
+
+
+@test
+def postcopy():
+    """Refused in so many words; the guest goes on."""
+    SETUP.need_xenpv()
+    with Guest() as first, Guest(*INCOMING) as second:
+        first.shell_ready()
+        for vm in (first, second):
+            vm.qmp.command('migrate-set-capabilities', capabilities=[
+                {'capability': 'postcopy-ram', 'state': True}])
+        uri = 'unix:' + second.path('move')
+        receive(second, uri)
+        first.qmp.command('migrate-set-parameters',
+                          **{'max-bandwidth': 1 << 20})
+        first.qmp.command('migrate', uri=uri)
+        time.sleep(0.5)
+        first.qmp.command('migrate-start-postcopy')
+        equal(outcome(first), 'failed', 'migration by postcopy')
+        check('cannot be migrated by postcopy' in first.stderr(),
+              first.stderr())
+        alive(first)
+
+
 # ---- with a NIC ----
 
 class Streams:
