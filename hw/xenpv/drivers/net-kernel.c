@@ -1,13 +1,13 @@
 /*
- * A NIC that the host's kernel serves: what it is told, and where its interface
- * goes.
+ * A NIC that the host's kernel serves: what it is told, and where its
+ * interface goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * The kernel makes an interface "vif<guest>.<number>" when it finds the nodes.
  * Carrier and connection wait for "hotplug-status": whoever puts the interface
- * where it belongs writes it.  That is a script, in the way of a toolstack's, or
- * us, who put it into a bridge.
+ * where it belongs writes it.  That is a script, in the way of a toolstack's,
+ * or us, who put it into a bridge.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"

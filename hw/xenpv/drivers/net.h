@@ -376,7 +376,7 @@ void xenpv_net_tap_close(XenPvDevice *dev);
 
 /* ---- net-kernel.c ---- */
 
-/** xenpv_net_kernel_judge: properties of a NIC that the kernel serves, or not */
+/** xenpv_net_kernel_judge: do the properties fit who serves the NIC? */
 bool xenpv_net_kernel_judge(XenPvNet *net, Error **errp);
 /** xenpv_net_delegate: XenPvDeviceClass.delegate */
 bool xenpv_net_delegate(XenPvDevice *dev, Error **errp);

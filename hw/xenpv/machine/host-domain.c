@@ -10,6 +10,10 @@
  *                          docs/misc/qemu-backends.txt)
  *       state              "running": all of them are there; written by the
  *                          accelerator
+ *
+ * A toolstack ends us before it destroys the domain.  If it is in a hurry, or
+ * two of its commands meet, it may forget: then the domain's end is ours, and
+ * what it has been told of us goes with us.
  */
 #include "qemu/osdep.h"
 #include "qemu/error-report.h"
@@ -20,11 +24,17 @@
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
 #include "net/net.h"
+#include "system/runstate-action.h"
+#include "system/runstate.h"
 #include "system/system.h"
 
 typedef struct XenPvHostDomain {
     XenPvHv *hv;
     XenPvBus *bus;
+    XenPvDomid domid;
+    XenPvWatch *release;
+    bool gone;
+    char *dir;
     char *types_dir;
     Notifier machine_done;
     Notifier exit;
@@ -46,10 +56,26 @@ static void publish_types(XenPvHostDomain *dom)
     }
 }
 
+static void look_at_domain(void *opaque, const char *path)
+{
+    XenPvHostDomain *dom = opaque;
+
+    if (dom->gone || xenpv_libxen_has_domain(dom->hv, dom->domid)) {
+        return;
+    }
+    dom->gone = true;
+    error_report("domain %u is gone", dom->domid);
+    /* -no-shutdown, which libxl gives, is about the guest's own doing. */
+    shutdown_action = SHUTDOWN_ACTION_POWEROFF;
+    qemu_system_shutdown_request_with_code(SHUTDOWN_CAUSE_HOST_ERROR,
+                                           EXIT_FAILURE);
+}
+
 /* All devices of the command line are there. */
 static void host_domain_start(Notifier *n, void *data)
 {
     XenPvHostDomain *dom = container_of(n, XenPvHostDomain, machine_done);
+    Error *err = NULL;
 
     if (xen_domid_restrict) {
         /*
@@ -65,13 +91,19 @@ static void host_domain_start(Notifier *n, void *data)
     /* What -vnc and -display show must be there before they are. */
     xenpv_bus_find_devices(dom->bus);
     publish_types(dom);
+    dom->release = xenpv_store_watch(dom->hv, "@releaseDomain", look_at_domain,
+                                     dom, &err);
+    if (err) {
+        error_report_err(err);
+    }
 }
 
 static void host_domain_exit(Notifier *n, void *data)
 {
     XenPvHostDomain *dom = container_of(n, XenPvHostDomain, exit);
 
-    xenpv_store_rm(dom->hv, NULL, dom->types_dir);
+    g_clear_pointer(&dom->release, xenpv_store_unwatch);
+    xenpv_store_rm(dom->hv, NULL, dom->gone ? dom->dir : dom->types_dir);
     g_clear_pointer(&dom->hv, xenpv_libxen_free);
 }
 
@@ -95,8 +127,10 @@ bool xenpv_host_domain_serve(uint32_t domid, Error **errp)
     }
     dom = g_new0(XenPvHostDomain, 1);
     dom->hv = hv;
-    dom->types_dir = g_strdup_printf("/local/domain/%u/device-model/%" PRIu32
-                                     "/backends", hv->self, domid);
+    dom->domid = domid;
+    dom->dir = g_strdup_printf("/local/domain/%u/device-model/%" PRIu32,
+                               hv->self, domid);
+    dom->types_dir = g_strdup_printf("%s/backends", dom->dir);
     /* Last in, first out: the bus has one as well and needs the hypervisor. */
     dom->exit.notify = host_domain_exit;
     qemu_add_exit_notifier(&dom->exit);

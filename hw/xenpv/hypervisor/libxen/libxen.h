@@ -22,4 +22,13 @@ XenPvHv *xenpv_libxen_new(Error **errp);
 /** xenpv_libxen_free: the end; no handle may be live any more */
 void xenpv_libxen_free(XenPvHv *hv);
 
+/**
+ * xenpv_libxen_has_domain: does xenstored know this domain?
+ *
+ * From when a toolstack introduces it until it is destroyed; not while it has
+ * only shut down.  What cannot be found out is taken for yes.  xenstored fires
+ * @releaseDomain when this changes.
+ */
+bool xenpv_libxen_has_domain(XenPvHv *hv, XenPvDomid domid);
+
 #endif /* HW_XENPV_LIBXEN_H */
