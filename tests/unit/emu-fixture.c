@@ -84,6 +84,13 @@ static void fx_discard(void *opaque, const uint64_t *mfns, uint32_t nr)
     fx->discarded = nr;
 }
 
+static void fx_balloon(void *opaque)
+{
+    EmuFixture *fx = opaque;
+
+    fx->ballooned++;
+}
+
 static const XenPvEmuHooks hooks = {
     .frame_ptr = fx_frame_ptr,
     .frame_dirty = fx_frame_dirty,
@@ -94,6 +101,7 @@ static const XenPvEmuHooks hooks = {
     .clock = fx_clock,
     .panic = fx_panic,
     .discard = fx_discard,
+    .balloon = fx_balloon,
 };
 
 static void *pages(unsigned nr)

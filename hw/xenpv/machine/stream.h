@@ -18,7 +18,7 @@
  * XenPvStreamConfig: what both QEMUs have to agree on
  * @abi: XENPV_ABI_VERSION
  * @monitor: digest of the monitor's image, which goes with guest memory
- * @ram: bytes
+ * @ram, @max_ram: -m, in bytes
  * @vcpus, @max_vcpus: -smp
  * @strict: the machine's property
  * @cpu: type of the vCPUs
@@ -28,6 +28,7 @@ typedef struct XenPvStreamConfig {
     uint32_t abi;
     uint8_t monitor[XENPV_STREAM_DIGEST];
     uint64_t ram;
+    uint64_t max_ram;
     uint32_t vcpus;
     uint32_t max_vcpus;
     bool strict;

@@ -73,6 +73,8 @@ typedef struct XenPvEmuHooks {
     void (*panic)(void *opaque, const char *text);
     /** @discard: contents of these frames are not needed; not judged yet */
     void (*discard)(void *opaque, const uint64_t *mfns, uint32_t nr);
+    /** @balloon: the guest has more pages, or fewer */
+    void (*balloon)(void *opaque);
 } XenPvEmuHooks;
 
 /**
@@ -222,6 +224,13 @@ void xenpv_emu_write_domain(XenPvEmu *emu, const XenPvEmuDomain *domain);
  * Returns: 0 or a negative errno
  */
 int xenpv_emu_request_shutdown(XenPvEmu *emu, const char *reason);
+
+/**
+ * xenpv_emu_request_memory: ask the guest to have that much
+ *
+ * Returns: 0 or a negative errno
+ */
+int xenpv_emu_request_memory(XenPvEmu *emu, uint64_t kib);
 
 /* ---- saving and loading the guest ---- */
 
