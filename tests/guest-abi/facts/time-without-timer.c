@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Modes: linux minios
+ * Modes: linux minios strict
  */
 #include "abi.h"
 
