@@ -8,6 +8,7 @@ from disks import wait_for
 from harness import BOOT, SETUP, Guest, Skip, check, equal
 from registry import test, test_each_kernel
 from test_errors import refused
+from test_migrate import INCOMING, arrived, move
 
 MIB = 1 << 20
 
@@ -109,6 +110,25 @@ def disk():
             for _ in range(2):                  # from the disk, from memory
                 equal(disks.guest_digest(vm, 'xvda'), disks.digest_of(path),
                       'the digest')
+
+
+@test
+def moved():
+    """A guest that has been given memory takes it along."""
+    SETUP.need_xenpv()
+    mem = '160M,maxmem=320M'
+    with Guest(mem=mem) as first:
+        first.shell_ready()
+        balloon(first, 320)
+        with Guest(*INCOMING, mem=mem) as second:
+            move(first, second)
+            arrived(second)
+            equal(actual(second), 320, 'MiB that have come')
+            touch(second)
+            balloon(second, 140)
+            touch(second)
+            balloon(second, 300)
+            touch(second)
 
 
 @test

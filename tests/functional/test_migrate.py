@@ -545,6 +545,8 @@ def other_machine():
                          '1,maxcpus=1'),
                 (['-smp', '2'], {'mem': '256M'},
                  'it has -m 524288K, this machine -m 262144K'),
+                (['-smp', '2'], {'mem': '512M,maxmem=1G'},
+                 'it has -m maxmem=524288K, this machine -m maxmem=1048576K'),
                 (['-smp', '2'], {'machine_options': 'strict=on'},
                  'it has strict=off, this machine strict=on'),
                 (['-smp', '2', '-cpu', 'max,-avx2'], {}, 'its vCPUs have '

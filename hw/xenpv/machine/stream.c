@@ -65,10 +65,12 @@ static bool compare_config(XenPvStream *s)
                  "it was saved by another build of QEMU, whose monitor is "
                  "not this one's (interface %" PRIu32 " there, %" PRIu32
                  " here)", there->abi, here->abi) &&
-           agree(there->ram == here->ram && there->max_ram == here->max_ram,
-                 "it has -m %" PRIu64 "K,maxmem=%" PRIu64 "K, this machine "
-                 "-m %" PRIu64 "K,maxmem=%" PRIu64 "K", there->ram / KiB,
-                 there->max_ram / KiB, here->ram / KiB, here->max_ram / KiB) &&
+           agree(there->ram == here->ram,
+                 "it has -m %" PRIu64 "K, this machine -m %" PRIu64 "K",
+                 there->ram / KiB, here->ram / KiB) &&
+           agree(there->max_ram == here->max_ram,
+                 "it has -m maxmem=%" PRIu64 "K, this machine -m maxmem=%"
+                 PRIu64 "K", there->max_ram / KiB, here->max_ram / KiB) &&
            agree(there->vcpus == here->vcpus &&
                  there->max_vcpus == here->max_vcpus,
                  "it has -smp %" PRIu32 ",maxcpus=%" PRIu32 ", this machine "
