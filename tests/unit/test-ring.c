@@ -610,7 +610,7 @@ static void test_events_hostile(void)
 static void test_give_back(void)
 {
     uint8_t req[3][108], got[108], rsp[8] = { 0 };
-    XenPvRing ring, next;
+    XenPvRing ring = { 0 }, next = { 0 };
     Front f;
     unsigned i;
 

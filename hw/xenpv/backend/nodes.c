@@ -274,11 +274,24 @@ static bool publish_back(XenPvDevice *dev, const void *opaque, Error **errp)
     return true;
 }
 
+/* The guest hears of a change only if there is one. */
+static bool is_there_already(XenPvDevice *dev, const Node *node)
+{
+    g_autofree char *there = NULL;
+    int unused_err;
+
+    there = read_key(dev, dev->fe_path, node->key, &unused_err);
+    return !g_strcmp0(there, node->value);
+}
+
 static bool publish_front(XenPvDevice *dev, const void *opaque, Error **errp)
 {
     const Node *node = opaque;
     g_autofree char *path = g_strdup_printf("%s/%s", dev->fe_path, node->key);
 
+    if (dev->compared && is_there_already(dev, node)) {
+        return true;
+    }
     return front_is_there(dev, errp) &&
            write_key(dev, dev->fe_path, node->key, node->value, errp) &&
            set_perms(dev, path, dev->hv->self, dev->guest, errp);

@@ -28,8 +28,10 @@
 #include "qemu/units.h"
 #include "qapi/error.h"
 #include "exec/address-spaces.h"
+#include "exec/cputlb.h"
 #include "hw/xenpv/monitor-abi.h"
 #include "migration/vmstate.h"
+#include "system/tcg.h"
 #include "stream.h"
 
 /* Of what is said below about other machines */
@@ -250,7 +252,31 @@ static void log_sync(MemoryListener *listener, bool last_stage)
     if (last_stage) {
         xenpv_bus_hold(s->bus);
         xenpv_emu_hold(s->emu);
-        memory_region_set_dirty(s->block, 0, s->written);
+        /* Not the monitor's code, which TCG may have translated. */
+        memory_region_set_dirty(s->block, XENPV_OFF_SHARED,
+                                s->written - XENPV_OFF_SHARED);
+    }
+}
+
+/*
+ * TCG keeps in its TLB which pages are marked already, and a vCPU that looks
+ * at the mark just before QEMU takes it away notes there what is not true any
+ * more.  From then on what it writes to the page is in no log.  Before the
+ * pages are read all such notes go.
+ */
+static void forget_marks(CPUState *cs, run_on_cpu_data data)
+{
+    tlb_flush(cs);
+}
+
+static void log_synced(MemoryListener *listener)
+{
+    CPUState *cs;
+
+    if (tcg_enabled()) {
+        CPU_FOREACH(cs) {
+            run_on_cpu(cs, forget_marks, RUN_ON_CPU_NULL);
+        }
     }
 }
 
@@ -276,6 +302,7 @@ void xenpv_stream_init(XenPvStream *s)
     s->listener = (MemoryListener) {
         .name = "xenpv",
         .log_sync_global = log_sync,
+        .log_global_after_sync = log_synced,
     };
     memory_listener_register(&s->listener, &address_space_memory);
     s->vm_change = qemu_add_vm_change_state_handler(vm_change, s);

@@ -72,6 +72,7 @@ XenPvHv *xenpv_emu_hv(XenPvEmu *emu)
 void xenpv_emu_reset(XenPvEmu *emu)
 {
     trace_xenpv_emu_reset();
+    emu->held = false;
     xenpv_emu_ring_detach(emu);
     xenpv_emu_events_reset(emu);
     xenpv_emu_grants_reset(emu);

@@ -259,6 +259,8 @@ GByteArray *xenpv_emu_save(XenPvEmu *emu);
  * @len: its length
  * @errp: set on failure; there is no guest then, and xenpv_emu_reset() is next
  *
+ * As after xenpv_emu_hold(): vCPUs do not run yet.
+ *
  * Between xenpv_emu_reset(), which comes before guest memory is loaded, since
  * it writes there, and the drivers, which bind and map anew.  Guest memory has
  * been loaded.

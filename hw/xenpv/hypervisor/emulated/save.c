@@ -178,6 +178,7 @@ bool xenpv_emu_load(XenPvEmu *emu, const uint8_t *data, size_t len,
     XenPvSaved s = { .at = data, .left = len };
 
     trace_xenpv_emu_load(len);
+    emu->held = true;
     xenpv_emu_grants_release(emu);
     if (!load(emu, &s, errp)) {
         xenpv_emu_ring_detach(emu);
