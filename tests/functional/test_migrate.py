@@ -17,7 +17,7 @@ import screens
 import test_net
 import test_toolstack
 from harness import BOOT, SETUP, Failure, Guest, Skip, check, equal
-from registry import test
+from registry import test, test_each_kernel
 from test_xenstore import HOME, Store
 
 
@@ -102,10 +102,10 @@ def save_and_load(vcpus: int, how: str, **more: Any) -> None:
             second.ends(0)
 
 
-@test
-def file():
+@test_each_kernel
+def file(label):
     SETUP.need_xenpv()
-    save_and_load(1, 'file')
+    save_and_load(1, 'file', kernel=SETUP.kernel(label))
 
 
 @test
@@ -443,6 +443,34 @@ def postcopy():
         alive(first)
 
 
+@test
+def plug_after():
+    """A disk that came along is unplugged and plugged like any other, and
+    one plugged at the first end comes along if the second has it."""
+    SETUP.need_xenpv()
+    with disks.images() as store:
+        path = store.create('a.qcow2', 16 * disks.MIB)
+        more = store.create('b.qcow2', 16 * disks.MIB)
+        args = disk_args(path)
+        vm = disks.guest(*args).__enter__()
+        with travelling(args, vm) as go:
+            vm.shell_ready()
+            vm.ok(f'disk wait {disks.name("a")}')
+            vm = go()
+            disks.unplug(vm, 'a')
+            disks.plug(vm, 'a')
+            vm.ok(f'disk wait {disks.name("a")}')
+            disks.add_node(vm, 'b', more)
+            disks.plug(vm, 'b')
+            vm.ok(f'disk wait {disks.name("b")}')
+            vm = go('file', [*args, *disks.disk('b', more)])
+            for letter in ('a', 'b'):
+                disks.fio(vm, letter,
+                          *disks.verified('randwrite', '4k', 4, '1m'))
+            disks.unplug(vm, 'b')
+            disks.quiet_log(vm)
+
+
 # ---- with a NIC ----
 
 class Streams:
@@ -551,13 +579,18 @@ def net_user():
 
 # ---- with a screen ----
 
-@test
-def screen():
+@test_each_kernel
+def screen(label):
     """The picture, in the size that the guest has chosen meanwhile, and keys;
     a key that was down is up."""
     args = ['-vga', 'xenfb']
-    vm = screens.guest(*args).__enter__()
-    with travelling(args, vm, screens.guest) as go:
+    kernel = SETUP.kernel(label)
+    vm = screens.guest(*args, kernel=kernel).__enter__()
+
+    def make(*args: str) -> Guest:
+        return screens.guest(*args, kernel=kernel)
+
+    with travelling(args, vm, make) as go:
         vm.shell_ready()
         screens.quiet_screen(vm)
         vm.ok('xpv fb mode 640 480; xpv fb pattern 1')
