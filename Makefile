@@ -5,7 +5,7 @@
 #                   terminal (RELEASE=trixie for the newer one)
 #   make demo       the same with nobody there: succeeds only on proof
 #   make check      every test (LEVELS="tools unit" for some of them)
-#   make check-xenhost  on a real Xen host, booted in QEMU itself
+#   make check-xenhost  all there is for a real Xen host, booted in QEMU itself
 #   make fuzz       what decodes a guest's data, under a fuzzer, FUZZ_SECONDS
 #                   each (needs clang)
 #   make bench      measure against -M pc
@@ -75,7 +75,10 @@ check:
 	@scripts/run-tests $(LEVELS)
 
 check-xenhost:
-	@$(MAKE) --no-print-directory check LEVELS=xenhost
+	@scripts/install-deps build check
+	@$(MAKE) --no-print-directory build
+	+@$(NINJA) xenpv-unit
+	@tests/xenhost/run
 
 # A tree of its own: all code in it is instrumented.
 $(FUZZ_BUILD)/build.ninja: configure xen-setup xen-hooks.mak
