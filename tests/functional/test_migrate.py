@@ -757,7 +757,7 @@ def broken_streams():
     """Cut off or changed anywhere in our sections: an error or a guest, and
     never a crash."""
     SETUP.need_xenpv()
-    rounds = 200 if SETUP.full else 12
+    rounds = 60 if SETUP.full else 12
     with Guest() as first:
         first.shell_ready()
         path = first.path('saved')
