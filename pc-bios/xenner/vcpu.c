@@ -198,6 +198,7 @@ static void describe(struct vcpu *v, uint32_t id)
                                         : &v->first_info;
     v->info->evtchn_upcall_mask = 1;
     v->asleep = 1;
+    v->two_tables = !!(SHARED->guest_flags & XENPV_GUEST_STRICT);
     build_tss(v);
     build_stubs(v);
     segment_init(v);
