@@ -65,8 +65,9 @@ bool xenpv_net_delegated_ready(XenPvDevice *dev, Error **errp)
 {
     XenPvNet *net = XENPV_NET(dev);
 
-    /* Was there another domain before this one? */
-    xenpv_net_kernel_end(net);
+    /* Of a domain before this one; what was made for it went with it. */
+    g_clear_pointer(&net->ran, g_free);
+    g_free(net->ifname);
     net->ifname = g_strdup_printf("vif%u.%d", dev->guest, dev->devid);
     if (!xenpv_net_place(dev, net->ifname, net->script, net->bridge, net->mtu,
                          errp)) {
