@@ -5,9 +5,10 @@
  */
 #include "monitor.h"
 
-static spinlock free_lock;      /* for what is below */
-static uint64_t free_cursor;    /* where to look for the next free frame */
-/* and XENPV_FRAME_FREE in the table of types, and SHARED->free_pages */
+static spinlock free_lock;      /* for the three below */
+static uint64_t nr_free;        /* frames the guest has given back */
+static uint64_t free_cursor;    /* where to look for the next one */
+/* and XENPV_FRAME_FREE in the table of types */
 
 struct e820_entry {
     uint64_t address;
@@ -48,14 +49,14 @@ static bool find_free_frame(uint64_t *mfn)
 {
     uint64_t n;
 
-    for (n = 0; SHARED->free_pages && n < SHARED->max_mfn; n++) {
+    for (n = 0; nr_free && n < SHARED->max_mfn; n++) {
         if (free_cursor >= SHARED->max_mfn) {
             free_cursor = 0;
         }
         if (frame_types()[free_cursor] & XENPV_FRAME_FREE) {
             *mfn = free_cursor++;
             frame_types()[*mfn] = 0;
-            SHARED->free_pages--;
+            nr_free--;
             return true;
         }
         free_cursor++;
@@ -94,7 +95,7 @@ static void flush_discards(struct vcpu *v, struct xenpv_mailbox *m)
     for (i = 0; i < len; i += sizeof(mfn)) {
         memcpy(&mfn, m->data + i, sizeof(mfn));
         frame_types()[mfn] = XENPV_FRAME_FREE;
-        SHARED->free_pages++;
+        nr_free++;
     }
     spin_unlock(&free_lock);
     m->len = 0;
@@ -157,7 +158,6 @@ static long populate(const struct xen_memory_reservation *r, bool by_pfn)
 static long reservation(struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
     struct xen_memory_reservation r;
-    long done;
 
     if (copy_from_guest(&r, arg, sizeof(r))) {
         return -XEN_EFAULT;
@@ -167,19 +167,12 @@ static long reservation(struct vcpu *v, uint64_t cmd, uint64_t arg)
     }
     switch (cmd) {
     case XENMEM_decrease_reservation:
-        done = decrease(v, &r);
-        break;
+        return decrease(v, &r);
     case XENMEM_populate_physmap:
-        done = populate(&r, true);
-        break;
+        return populate(&r, true);
     default:
-        done = populate(&r, false);
-        break;
+        return populate(&r, false);
     }
-    if (done) {
-        call_qemu(XENPV_CALL_BALLOON, 0, NULL);
-    }
-    return done;
 }
 
 long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
@@ -192,7 +185,7 @@ long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
     case XENMEM_maximum_ram_page:
         return SHARED->max_mfn - 1;
     case XENMEM_current_reservation:
-        return SHARED->max_pages - READ_ONCE(SHARED->free_pages);
+        return SHARED->max_pages - nr_free;
     case XENMEM_maximum_reservation:
         return SHARED->max_pages;
     case XENMEM_maximum_gpfn:

@@ -15,7 +15,6 @@
 #include "qemu/units.h"
 #include "qemu/uuid.h"
 #include "qapi/error.h"
-#include "qapi/qapi-events-machine.h"
 #include "cpu.h"
 #include "exec/address-spaces.h"
 #include "exec/translation-block.h"
@@ -27,16 +26,14 @@
 #include "hw/xenpv/hypervisor/emulated/emulated.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
+#include "migration/blocker.h"
 #include "net/net.h"
-#include "system/balloon.h"
 #include "system/reset.h"
 #include "system/rtc.h"
 #include "system/runstate.h"
 #include "system/system.h"
 #include "system/tcg.h"
 #include "system/kvm.h"
-#include "monitor_image.h"
-#include "stream.h"
 
 #define GUEST_DOMID 1
 
@@ -44,9 +41,12 @@ typedef struct XenPvEmulate {
     MachineState *machine;
     const XenPvMachineOptions *options;
 
-    XenPvRam ram;
+    XenPvMemoryMap map;
     XenPvBlockLayout layout;
+    MemoryRegion ram_low;
+    MemoryRegion ram_high;
     MemoryRegion block;
+    void *ram_ptr;
     void *block_ptr;
     XenPvKernel *kernel;
     uint8_t *initrd;
@@ -57,7 +57,6 @@ typedef struct XenPvEmulate {
     XenPvEmergencyConsole emergency;
     Notifier powerdown;
     Notifier exit;
-    XenPvStream stream;
     uint64_t tsc_khz;
 } XenPvEmulate;
 
@@ -68,21 +67,30 @@ static void *hook_frame_ptr(void *opaque, uint64_t mfn)
     XenPvEmulate *s = opaque;
     uint64_t pfn;
 
-    if (!xenpv_mfn_to_pfn(&s->ram.map, mfn, &pfn)) {
+    if (!xenpv_mfn_to_pfn(&s->map, mfn, &pfn)) {
         return NULL;
     }
-    return xenpv_ram_ptr(&s->ram, pfn);
+    return (uint8_t *)s->ram_ptr + (pfn << XENPV_PAGE_SHIFT);
+}
+
+/*
+ * What is written through a host pointer is DMA: whoever tracks dirty pages
+ * or has translated code from them must hear of it.
+ */
+static void ram_written(MemoryRegion *mr, void *ptr, uint64_t len)
+{
+    memory_region_ref(mr);
+    address_space_unmap(&address_space_memory, ptr, len, true, len);
 }
 
 static void hook_frame_dirty(void *opaque, uint64_t mfn, uint32_t offset,
                              uint32_t len)
 {
     XenPvEmulate *s = opaque;
-    uint64_t pfn;
+    uint8_t *ptr = hook_frame_ptr(opaque, mfn);
 
-    if (xenpv_mfn_to_pfn(&s->ram.map, mfn, &pfn) &&
-        offset < XENPV_PAGE_SIZE && len <= XENPV_PAGE_SIZE - offset) {
-        xenpv_ram_page_written(&s->ram, pfn, offset, len);
+    if (ptr && offset < XENPV_PAGE_SIZE && len <= XENPV_PAGE_SIZE - offset) {
+        ram_written(s->machine->ram, ptr + offset, len);
     }
 }
 
@@ -135,23 +143,16 @@ static void hook_panic(void *opaque, const char *text)
 static void hook_discard(void *opaque, const uint64_t *mfns, uint32_t nr)
 {
     XenPvEmulate *s = opaque;
+    uint64_t pfn;
+    uint32_t i;
 
-    xenpv_ram_discard(&s->ram, mfns, nr);
-}
-
-/* What the guest has now, by its own account */
-static uint64_t guest_bytes(XenPvEmulate *s)
-{
-    const struct xenpv_mon_shared *shared = xenpv_block_shared(s->block_ptr);
-    uint64_t nr = s->ram.map.nr_pages;
-
-    return (nr - MIN(nr, qatomic_read(&shared->free_pages))) <<
-           XENPV_PAGE_SHIFT;
-}
-
-static void hook_balloon(void *opaque)
-{
-    qapi_event_send_balloon_change(guest_bytes(opaque));
+    for (i = 0; i < nr; i++) {
+        if (xenpv_mfn_to_pfn(&s->map, mfns[i], &pfn)) {
+            ram_block_discard_range(s->machine->ram->ram_block,
+                                    pfn << XENPV_PAGE_SHIFT,
+                                    XENPV_PAGE_SIZE);
+        }
+    }
 }
 
 static const XenPvEmuHooks machine_hooks = {
@@ -164,24 +165,7 @@ static const XenPvEmuHooks machine_hooks = {
     .clock = hook_clock,
     .panic = hook_panic,
     .discard = hook_discard,
-    .balloon = hook_balloon,
 };
-
-/* ---- what the user asks for in mid-run ---- */
-
-/* The guest is told the same by "balloon" as by a toolstack */
-static void balloon_to(void *opaque, ram_addr_t target)
-{
-    XenPvEmulate *s = opaque;
-
-    target = MIN(target, s->ram.map.nr_pages << XENPV_PAGE_SHIFT);
-    xenpv_emu_request_memory(s->emu, target / KiB);
-}
-
-static void balloon_status(void *opaque, BalloonInfo *info)
-{
-    info->actual = guest_bytes(opaque);
-}
 
 /* ---- the clock ---- */
 
@@ -248,14 +232,14 @@ static uint64_t memory_pfn_to_mfn(void *opaque, uint64_t pfn)
 {
     XenPvEmulate *s = opaque;
 
-    return xenpv_pfn_to_mfn(&s->ram.map, pfn);
+    return xenpv_pfn_to_mfn(&s->map, pfn);
 }
 
 static void *memory_pfn_to_ptr(void *opaque, uint64_t pfn)
 {
     XenPvEmulate *s = opaque;
 
-    return xenpv_ram_ptr(&s->ram, pfn);
+    return (uint8_t *)s->ram_ptr + (pfn << XENPV_PAGE_SHIFT);
 }
 
 static void publish_start(XenPvEmulate *s, const XenPvStartOfDay *sod)
@@ -271,7 +255,7 @@ static void publish_start(XenPvEmulate *s, const XenPvStartOfDay *sod)
     shared->start_cr3 = sod->cr3_mfn << XENPV_PAGE_SHIFT;
     memcpy(shared->uuid, s->uuid.data, sizeof(shared->uuid));
     for (i = 0; i < sod->nr_tables; i++) {
-        types[xenpv_pfn_to_mfn(&s->ram.map, sod->tables[i].pfn)] |=
+        types[xenpv_pfn_to_mfn(&s->map, sod->tables[i].pfn)] |=
             1u << (sod->tables[i].level - 1);
     }
     CPU_FOREACH(cs) {
@@ -290,7 +274,7 @@ static void publish_domain(XenPvEmulate *s, const XenPvStartOfDay *sod,
         .nr_vcpus = ms->smp.cpus,
         .max_vcpus = ms->smp.max_cpus,
         .memory_kib = ms->ram_size / KiB,
-        .max_memory_kib = ms->maxram_size / KiB,
+        .max_memory_kib = ms->ram_size / KiB,
         .store_gfn = sod->store_mfn,
         .store_port = store_port,
         .console_gfn = sod->console_mfn,
@@ -299,7 +283,8 @@ static void publish_domain(XenPvEmulate *s, const XenPvStartOfDay *sod,
 
     xenpv_emu_grant_seed(s->emu, 0, 0, sod->console_mfn);
     xenpv_emu_grant_seed(s->emu, 1, 0, sod->store_mfn);
-    xenpv_emu_store_attach(s->emu, sod->store_mfn, store_port, &error_fatal);
+    xenpv_emu_store_attach(s->emu, memory_pfn_to_ptr(s, sod->store_pfn),
+                           store_port, &error_fatal);
     xenpv_emu_write_domain(s->emu, &domain);
 }
 
@@ -309,7 +294,7 @@ static void build_guest(XenPvEmulate *s)
     g_autofree char *cmdline = xenpv_display_cmdline(s->bus,
                                                      ms->kernel_cmdline);
     XenPvGuestMemory memory = {
-        .nr_pages = s->ram.map.start_pages,
+        .nr_pages = s->map.nr_pages,
         .pfn_to_mfn = memory_pfn_to_mfn,
         .pfn_to_ptr = memory_pfn_to_ptr,
         .opaque = s,
@@ -332,8 +317,7 @@ static void build_guest(XenPvEmulate *s)
         flags |= XENPV_GUEST_STRICT;
     }
     xenpv_bus_quiesce(s->bus);
-    xenpv_ram_reset(&s->ram);
-    xenpv_block_fill(s->block_ptr, &s->layout, &s->ram.map, flags);
+    xenpv_block_fill(s->block_ptr, &s->layout, &s->map, flags);
     xenpv_emu_reset(s->emu);
     params.store_evtchn = xenpv_emu_alloc_port(s->emu, 0);
     params.console_evtchn = xenpv_emu_alloc_port(s->emu, 0);
@@ -341,9 +325,8 @@ static void build_guest(XenPvEmulate *s)
     publish_start(s, &sod);
     publish_domain(s, &sod, params.store_evtchn, params.console_evtchn);
     xenpv_bus_restart(s->bus);
-    xenpv_ram_written(s->ram.start, s->ram.start_ptr,
-                      s->ram.map.start_pages << XENPV_PAGE_SHIFT);
-    xenpv_ram_written(&s->block, s->block_ptr, s->layout.size);
+    ram_written(ms->ram, s->ram_ptr, s->map.nr_pages << XENPV_PAGE_SHIFT);
+    ram_written(&s->block, s->block_ptr, s->layout.size);
     xenpv_start_of_day_clear(&sod);
 }
 
@@ -432,23 +415,30 @@ static bool load_files(XenPvEmulate *s, Error **errp)
 static bool init_memory(XenPvEmulate *s, Error **errp)
 {
     MachineState *ms = s->machine;
+    MemoryRegion *sys = get_system_memory();
+    uint64_t low, high;
 
-    if (!xenpv_ram_init(&s->ram, ms, errp)) {
-        return false;
-    }
-    if (!xenpv_block_layout(&s->layout, &s->ram.map, ms->smp.max_cpus)) {
+    xenpv_memory_map_init(&s->map, ms->ram_size);
+    if (!xenpv_block_layout(&s->layout, &s->map, ms->smp.max_cpus)) {
         error_setg(errp, "-m: more memory than -M xenpv can map");
         return false;
     }
-    if (!xenpv_ram_make(&s->ram, ms, errp)) {
-        return false;
+    low = s->map.low_pages << XENPV_PAGE_SHIFT;
+    high = (s->map.nr_pages - s->map.low_pages) << XENPV_PAGE_SHIFT;
+    memory_region_init_alias(&s->ram_low, OBJECT(ms), "xenpv.ram-low",
+                             ms->ram, 0, low);
+    memory_region_add_subregion(sys, XENPV_RAM_LOW, &s->ram_low);
+    if (high) {
+        memory_region_init_alias(&s->ram_high, OBJECT(ms), "xenpv.ram-high",
+                                 ms->ram, low, high);
+        memory_region_add_subregion(sys, XENPV_RAM_HIGH, &s->ram_high);
     }
     if (!memory_region_init_ram(&s->block, NULL, "xenpv.monitor",
                                 s->layout.size, errp)) {
         return false;
     }
-    memory_region_add_subregion(get_system_memory(), XENPV_RAM_HOLE,
-                                &s->block);
+    memory_region_add_subregion(sys, XENPV_RAM_HOLE, &s->block);
+    s->ram_ptr = memory_region_get_ram_ptr(ms->ram);
     s->block_ptr = memory_region_get_ram_ptr(&s->block);
     return true;
 }
@@ -506,45 +496,18 @@ static void emulate_free(void *opaque)
 {
     XenPvEmulate *s = opaque;
 
-    qemu_remove_balloon_handler(s);
     xenpv_kernel_free(s->kernel);
     g_free(s->initrd);
     g_free(s);
 }
 
-static void digest(uint8_t *to, const void *data, size_t len)
+/* Ports, grants, the store and the rings' indices are not in any stream yet. */
+static bool block_migration(Error **errp)
 {
-    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    gsize size = XENPV_STREAM_DIGEST;
+    Error *reason = NULL;
 
-    g_checksum_update(sum, data, len);
-    g_checksum_get_digest(sum, to, &size);
-}
-
-/* What a guest that is loaded must have been saved with */
-static void init_stream(XenPvEmulate *s)
-{
-    MachineState *ms = s->machine;
-    const FeatureWordArray *features = &X86_CPU(first_cpu)->env.features;
-
-    s->stream = (XenPvStream) {
-        .emu = s->emu,
-        .bus = s->bus,
-        .block = &s->block,
-        .written = XENPV_OFF_PERCPU,
-        .here = {
-            .abi = XENPV_ABI_VERSION,
-            .ram = ms->ram_size,
-            .max_ram = ms->maxram_size,
-            .vcpus = ms->smp.cpus,
-            .max_vcpus = ms->smp.max_cpus,
-            .strict = s->options->strict,
-        },
-    };
-    pstrcpy(s->stream.here.cpu, sizeof(s->stream.here.cpu), ms->cpu_type);
-    digest(s->stream.here.monitor, monitor_image.data, monitor_image.size);
-    digest(s->stream.here.features, features, sizeof(*features));
-    xenpv_stream_init(&s->stream);
+    error_setg(&reason, "-M xenpv cannot be saved or migrated yet");
+    return !migrate_add_blocker(&reason, errp);
 }
 
 static void *emulate_init(MachineState *machine,
@@ -555,7 +518,7 @@ static void *emulate_init(MachineState *machine,
     s->machine = machine;
     s->options = options;
     if (!check_options(s, errp) || !load_files(s, errp) ||
-        !init_memory(s, errp)) {
+        !init_memory(s, errp) || !block_migration(errp)) {
         return NULL;
     }
     if (qemu_uuid_set) {
@@ -579,8 +542,6 @@ static void *emulate_init(MachineState *machine,
     /* "-nic", with or without a model, and the one a machine has by default */
     qemu_create_nic_bus_devices(BUS(s->bus), TYPE_XENPV_DEVICE,
                                 "xen-net-device", "xen", "xen-net-device");
-    qemu_add_balloon_handler(balloon_to, balloon_status, s);
-    init_stream(s);
     s->powerdown.notify = xenpv_powerdown;
     qemu_register_powerdown_notifier(&s->powerdown);
     return s;
