@@ -42,23 +42,15 @@ bool xenpv_net_kernel_judge(XenPvNet *net, Error **errp)
 bool xenpv_net_delegate(XenPvDevice *dev, Error **errp)
 {
     XenPvNet *net = XENPV_NET(dev);
-    g_autofree char *mac = qemu_mac_strdup_printf(net->conf.macaddr.a);
 
     /* The kernel wants a script named, be it none. */
     return xenpv_dev_publish(dev, errp, "type", "vif") &&
            xenpv_dev_publish(dev, errp, "script", "%s", net->script ?: "") &&
-           xenpv_dev_publish(dev, errp, "mac", "%s", mac) &&
-           xenpv_dev_publish(dev, errp, "handle", "%d", dev->devid) &&
-           xenpv_dev_publish_front(dev, errp, "mac", "%s", mac) &&
-           xenpv_dev_publish_front(dev, errp, "handle", "%d", dev->devid) &&
            (!net->bridge ||
             xenpv_dev_publish(dev, errp, "bridge", "%s", net->bridge)) &&
            (!net->rate ||
             xenpv_dev_publish(dev, errp, "rate", "%s", net->rate)) &&
-           (!net->mtu ||
-            (xenpv_dev_publish(dev, errp, "mtu", "%" PRIu32, net->mtu) &&
-             xenpv_dev_publish_front(dev, errp, "mtu", "%" PRIu32,
-                                     net->mtu)));
+           xenpv_net_publish_identity(dev, errp);
 }
 
 bool xenpv_net_delegated_ready(XenPvDevice *dev, Error **errp)

@@ -399,21 +399,28 @@ static bool publish_both(XenPvDevice *dev, const char *key, const char *value,
            xenpv_dev_publish_front(dev, errp, key, "%s", value);
 }
 
-static bool net_advertise(XenPvDevice *dev, Error **errp)
+bool xenpv_net_publish_identity(XenPvDevice *dev, Error **errp)
 {
     XenPvNet *net = XENPV_NET(dev);
     g_autofree char *mac = qemu_mac_strdup_printf(net->conf.macaddr.a);
     g_autofree char *handle = g_strdup_printf("%d", dev->devid);
     g_autofree char *mtu = g_strdup_printf("%" PRIu32, net->mtu);
 
+    return publish_both(dev, "mac", mac, errp) &&
+           publish_both(dev, "handle", handle, errp) &&
+           (!net->mtu || publish_both(dev, "mtu", mtu, errp));
+}
+
+static bool net_advertise(XenPvDevice *dev, Error **errp)
+{
+    XenPvNet *net = XENPV_NET(dev);
+
     return publish_flags(dev, errp) &&
            xenpv_dev_publish(dev, errp, "multi-queue-max-queues",
                              "%" PRIu32, net->max_queues) &&
            xenpv_dev_publish(dev, errp, "carrier", "%d",
                              !xenpv_net_client(net, 0)->link_down) &&
-           publish_both(dev, "mac", mac, errp) &&
-           publish_both(dev, "handle", handle, errp) &&
-           (!net->mtu || publish_both(dev, "mtu", mtu, errp));
+           xenpv_net_publish_identity(dev, errp);
 }
 
 /* ---- connect ---- */

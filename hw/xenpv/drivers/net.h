@@ -297,6 +297,9 @@ static inline NetClientState *xenpv_net_client(XenPvNet *net, unsigned link)
 /** xenpv_net_complain: the guest can do this at any rate; reports are not */
 void xenpv_net_complain(XenPvNet *net, const char *what);
 
+/** xenpv_net_publish_identity: address, number and MTU, on both sides */
+bool xenpv_net_publish_identity(XenPvDevice *dev, Error **errp);
+
 /** xenpv_net_touched: counts have changed */
 void xenpv_net_touched(XenPvNet *net);
 

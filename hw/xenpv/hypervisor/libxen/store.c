@@ -233,13 +233,13 @@ void xenpv_libxen_store_unwatch(XenPvWatch *parent)
 
 /* ---- the connection ---- */
 
-/* We speak as the domain we run in: relative paths are below its directory. */
 bool xenpv_libxen_has_domain(XenPvHv *hv, XenPvDomid domid)
 {
     errno = 0;
     return xs_is_domain_introduced(xenpv_libxen(hv)->store, domid) || errno;
 }
 
+/* We speak as the domain we run in: relative paths are below its directory. */
 static XenPvDomid own_domid(XenPvLibxen *xen)
 {
     g_autofree char *text = NULL;
