@@ -98,6 +98,9 @@ def wrong_options():
             ('netdev=n0,queues=65', 'queues must be 1 to 64, not 65'),
             ('netdev=n0,mtu=9', 'mtu must be 68 to 65535, not 9'),
             ('netdev=n0,rate=x', "rate is 'bytes,microseconds', not 'x'"),
+            ('netdev=n0,bridge=br0', 'bridge needs backend=kernel'),
+            ('netdev=n0,script=s', 'script needs backend=kernel'),
+            ('backend=kernel', 'backend=kernel needs a Xen host'),
             ('netdev=n1', "can't find value 'n1'")):
         vm = nets.guest('-netdev', 'user,id=n0', '-device',
                         f'xen-net-device,{options}')
