@@ -1123,6 +1123,46 @@ static void test_toolstack_kernel(void)
     fixture_end(bus);
 }
 
+/*
+ * backend=kernel: what it is told.  There is no interface of that name here, so
+ * it cannot be put anywhere; that is said, and the kernel is not told to go on.
+ */
+static void test_kernel_nic(void)
+{
+    XenPvHv *hv = fake_hv_new();
+    g_autofree char *log = NULL;
+    XenPvDevice *dev;
+    XenPvBus *bus;
+
+    hv->kernel_backends = true;
+    bus = fixture_bus(hv);
+    dev = fixture_plug(bus, &error_abort, "xen-net-device", "backend",
+                       "kernel", "devid", "3", "mac",
+                       "52:54:00:00:00:09", "mtu", "1400",
+                       "rate", "1000,50", NULL);
+    fixture_settle();
+    assert_node(hv, "1", VIF_BE "/state");
+    assert_node(hv, "vif", VIF_BE "/type");
+    assert_node(hv, "", VIF_BE "/script");
+    assert_node(hv, "1000,50", VIF_BE "/rate");
+    assert_node(hv, "1400", VIF_BE "/mtu");
+    assert_node(hv, "52:54:00:00:00:09", VIF_BE "/mac");
+    assert_node(hv, "52:54:00:00:00:09", VIF_FE "/mac");
+    assert_node(hv, "3", VIF_FE "/handle");
+    assert_node(hv, NULL, VIF_BE "/feature-sg");
+    assert_node(hv, NULL, VIF_BE "/bridge");
+
+    store(hv, VIF_BE "/state", "2");
+    fixture_settle();
+    log = fixture_log();
+    g_assert_nonnull(strstr(log, "vif1.3"));
+    assert_node(hv, NULL, VIF_BE "/hotplug-status");
+    fixture_unplug(dev, &error_abort);
+    store(hv, VIF_BE "/state", "6");
+    fixture_settle();
+    fixture_end(bus);
+}
+
 /* ---- the host's side ---- */
 
 static void test_link(void)
@@ -1484,6 +1524,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/net/xdp", test_xdp);
     g_test_add_func("/xenpv/net/toolstack", test_toolstack);
     g_test_add_func("/xenpv/net/toolstack-kernel", test_toolstack_kernel);
+    g_test_add_func("/xenpv/net/kernel", test_kernel_nic);
     g_test_add_func("/xenpv/net/link", test_link);
     g_test_add_func("/xenpv/net/stopped", test_stopped);
     g_test_add_func("/xenpv/net/info", test_info);
