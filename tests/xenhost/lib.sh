@@ -28,7 +28,7 @@ export XENHOST_LIB=1
 
 number=0
 bad=0
-LIMIT=$((90 * FACTOR))
+LIMIT=$((240 * FACTOR))
 LOGS=/var/log/xen
 KEEP=
 
@@ -241,7 +241,31 @@ monitor()
     xl qemu-monitor-command "$name" "$*"
 }
 
-# A line of "info qtree" for a disk says how data goes.
+# qmp_on SOCKET COMMAND...: prints the answers
+qmp_on()
+{
+    socket=$1
+    shift
+    rm -f /tmp/say /tmp/answers
+    mkfifo /tmp/say
+    talk "$socket" </tmp/say >/tmp/answers &
+    talker=$!
+    exec 3>/tmp/say
+    echo '{"execute":"qmp_capabilities"}' >&3
+    for command; do
+        echo "$command" >&3
+    done
+    until_true 'QMP answers' answered $(($# + 1))
+    exec 3>&-
+    kill $talker 2>/dev/null || true
+    cat /tmp/answers
+}
+
+answered() { [ "$(grep -cE '"(return|error)"' /tmp/answers)" -ge "$1" ]; }
+
+# The socket that libxl leaves to others.
+qmp_of() { echo "/var/run/xen/qmp-libxenstat-$(domid "$1")"; }
+
 store() { xenstore-read "$1" 2>/dev/null; }
 
 store_is() { [ "$(store "$1")" = "$2" ]; }
