@@ -280,9 +280,12 @@ static void futex(int op, int value)
 
 static void play(int me, int rounds)
 {
+    int seen;
+
     for (int i = 0; i < rounds; i++) {
-        while (ball != 2 * i + me) {
-            futex(FUTEX_WAIT, ball == 2 * i + me ? -1 : ball);
+        /* Read once: to sleep on a value that was never judged is to miss it */
+        while ((seen = ball) != 2 * i + me) {
+            futex(FUTEX_WAIT, seen);
         }
         ball++;
         futex(FUTEX_WAKE, 1);
