@@ -10,14 +10,18 @@
 
 #define MS 1000000ul
 
+static uint32_t port;
+
 static void second(struct secondary *s)
 {
-    struct sched_poll p = { 0 };
+    struct sched_poll p = { .nr_ports = 1 };
 
+    set_xen_guest_handle(p.ports, &port);
     s->word = 1;
     wait_for(&s->word, 2);
-    p.timeout = now() + 20 * MS;
-    equal(hc(sched_op, SCHEDOP_poll, &p), 0);
+    while (!port_pending(port)) {
+        equal(hc(sched_op, SCHEDOP_poll, &p), 0);
+    }
     s->word = 3;
     wait_for(&s->word, 4);
 }
@@ -42,7 +46,7 @@ int main(void)
     volatile struct vcpu_runstate_info *area = alloc_page();
     struct vcpu_runstate_info before, r;
     struct secondary *s = &secondaries[1];
-    uint64_t start = now(), asked, again;
+    uint64_t start = now(), asked, again, seen;
 
     before = ask();
     asked = now();
@@ -53,6 +57,7 @@ int main(void)
     while (now() < asked + 5 * MS) {
         relax();
     }
+    port = bind_ipi_to(1);
     start_vcpu(1, second);
     wait_for(&s->word, 1);
     equal(area->state, RUNSTATE_running);
@@ -62,6 +67,12 @@ int main(void)
     s->word = 2;
     wait_state(1, RUNSTATE_blocked);
     equal(area->state, RUNSTATE_blocked);
+    /* It sleeps until that was seen, however late this vCPU is */
+    seen = now();
+    while (now() < seen + 20 * MS) {
+        relax();
+    }
+    equal(send_event(port), 0);
     wait_for(&s->word, 3);
     r = ask();
     equal(r.state, RUNSTATE_running);
