@@ -758,6 +758,19 @@ static void test_close(void)
     scene_end(&sc);
 }
 
+/* No toolstack knows of what was made by -device: nobody else removes it. */
+static void test_leave(void)
+{
+    Scene sc;
+
+    scene_connected(&sc);
+    xenpv_bus_leave(sc.bus);
+    assert_live(sc.hv, 0, 0, 0);
+    assert_node(sc.hv, NULL, BE);
+    assert_node(sc.hv, NULL, FE);
+    scene_end(&sc);
+}
+
 /* ---- a reset that is another domain ---- */
 
 static void test_another_guest(void)
@@ -1139,6 +1152,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/device/unplug-then-reset",
                     test_unplug_then_reset);
     g_test_add_func("/xenpv/device/close", test_close);
+    g_test_add_func("/xenpv/device/leave", test_leave);
     g_test_add_func("/xenpv/device/another-guest", test_another_guest);
     g_test_add_func("/xenpv/device/kernel-serves", test_kernel_serves);
     g_test_add_func("/xenpv/device/kernel-unplug", test_kernel_unplug);

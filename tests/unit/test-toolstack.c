@@ -1250,6 +1250,9 @@ static void test_close(void)
     xenpv_bus_close(sc.bus);
     assert_live(sc.hv, 0, 0, 0);
     assert_node(sc.hv, "6", BE "/state");
+    xenpv_bus_leave(sc.bus);
+    assert_live(sc.hv, 0, 0, 0);
+    assert_node(sc.hv, "6", BE "/state");
     scene_end(&sc);
 }
 

@@ -132,6 +132,16 @@ void xenpv_bus_close(XenPvBus *bus)
     }
 }
 
+void xenpv_bus_leave(XenPvBus *bus)
+{
+    XenPvDevice *dev;
+
+    xenpv_bus_close(bus);
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        xenpv_dev_leave(dev);
+    }
+}
+
 XenPvBus *xenpv_bus_new(DeviceState *parent, XenPvHv *hv, XenPvDomid guest)
 {
     XenPvBus *bus = XENPV_BUS(qbus_new(TYPE_XENPV_BUS, parent, "xenpv"));

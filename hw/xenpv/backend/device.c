@@ -552,6 +552,13 @@ static void dev_withdraw(XenPvDevice *dev)
     }
 }
 
+void xenpv_dev_leave(XenPvDevice *dev)
+{
+    if (!dev->adopted) {
+        dev_withdraw(dev);
+    }
+}
+
 void xenpv_dev_restart(XenPvDevice *dev)
 {
     Error *err = NULL;

@@ -128,6 +128,9 @@ bool xenpv_dev_awaits_kernel(XenPvDevice *dev);
 void xenpv_dev_quiesce(XenPvDevice *dev, bool close_nodes);
 void xenpv_dev_restart(XenPvDevice *dev);
 
+/* See xenpv_bus_leave(). */
+void xenpv_dev_leave(XenPvDevice *dev);
+
 /* An unplug request of the user. */
 bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp);
 

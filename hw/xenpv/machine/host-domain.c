@@ -103,6 +103,9 @@ static void host_domain_exit(Notifier *n, void *data)
     XenPvHostDomain *dom = container_of(n, XenPvHostDomain, exit);
 
     g_clear_pointer(&dom->release, xenpv_store_unwatch);
+    if (dom->bus) {
+        xenpv_bus_leave(dom->bus);
+    }
     xenpv_store_rm(dom->hv, NULL, dom->gone ? dom->dir : dom->types_dir);
     g_clear_pointer(&dom->hv, xenpv_libxen_free);
 }

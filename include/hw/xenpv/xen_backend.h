@@ -569,6 +569,14 @@ char *xenpv_bus_awaits_kernel(XenPvBus *bus);
 void xenpv_bus_notify_kernel(XenPvBus *bus, Notifier *notifier);
 
 /**
+ * xenpv_bus_leave: QEMU ends, and the store outlives it
+ *
+ * Disconnects everything.  Directories that QEMU has written itself are removed,
+ * those of a toolstack stay, in state Closed.
+ */
+void xenpv_bus_leave(XenPvBus *bus);
+
+/**
  * xenpv_bus_find_devices: make what a toolstack has asked for by now
  *
  * After xenpv_bus_restart(), for who cannot wait until the main loop gets round
