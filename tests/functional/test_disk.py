@@ -66,6 +66,25 @@ def as_configured(label):
 
 
 @test
+def drive_option_beside_a_device():
+    """-device xen-disk leaves a -drive if=xen the number that index= says."""
+    SETUP.need_xenpv()
+    with images() as store:
+        one = store.pattern('one.raw', MIB, 1)
+        two = store.pattern('two.raw', 2 * MIB, 2)
+        values = disks.properties('-d')
+        values.pop('vdev', None)
+        with disks.guest(
+                '-drive', f'if=xen,format=raw,file={one}',
+                *disks.node('-d', two), '-device', disks.json.dumps(values)
+                ) as vm:
+            vm.shell_ready()
+            for name, path in (('xvda', one), ('xvdb', two)):
+                vm.ok(f'disk wait {name}')
+                equal(disks.guest_digest(vm, name), disks.digest_of(path), name)
+
+
+@test
 def drive_option():
     """-drive if=xen alone makes a disk; index= says which."""
     SETUP.need_xenpv()

@@ -442,6 +442,22 @@ static bool disk_number_taken(XenPvDevice *dev, int number)
     return false;
 }
 
+/* A "-drive if=xen" that has no device yet says which disk it is to be. */
+static bool disk_number_awaited(const DriveInfo *mine, int number)
+{
+    BlockBackend *blk;
+
+    for (blk = blk_next(NULL); blk; blk = blk_next(blk)) {
+        DriveInfo *other = blk_legacy_dinfo(blk);
+
+        if (other && other != mine && other->type == IF_XEN && !other->bus &&
+            other->unit == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The user's choice, or what "-drive if=xen,index=" says, or the first free */
 static bool disk_identify(XenPvDevice *dev, Error **errp)
 {
@@ -461,7 +477,8 @@ static bool disk_identify(XenPvDevice *dev, Error **errp)
             return false;
         }
     }
-    while (disk_number_taken(dev, number)) {
+    while (disk_number_taken(dev, number) ||
+           disk_number_awaited(dinfo, number)) {
         number++;
     }
     dev->devid = xenpv_vdev_from_disk(number);
