@@ -34,7 +34,7 @@ TOOLS = {f'xen-utils-{XEN}': [f'usr/lib/xen-{XEN}/bin/{name}' for name in
                               ('xl', 'xenstored', 'xenconsoled',
                                'xen-init-dom0', 'libxl-save-helper', 'xenctx')],
          'xenstore-utils': ['usr/bin/xenstore']}
-STORE_TOOLS = ['exists', 'list', 'ls', 'read', 'rm', 'watch', 'write']
+STORE_TOOLS = ['chmod', 'exists', 'list', 'ls', 'read', 'rm', 'watch', 'write']
 LIBGCC = 'lib/x86_64-linux-gnu/libgcc_s.so.1'
 MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xen-privcmd', 'xenfs',
            'loop', 'xen-blkback', 'xen-blkfront', 'xen-netback', 'bridge',
