@@ -4,6 +4,7 @@ about them."""
 
 import contextlib
 import time
+from typing import Callable
 
 import disks
 from disks import MIB, images
@@ -160,15 +161,16 @@ def steady(vm: Guest, rounds: int, one, settle: int = 5) -> None:
           f'{[row[2] for row in seen[::max(1, rounds // 10)]]} KiB')
 
 
-def bounded(*args: str, **more) -> Guest:
+def bounded(*args: str, make: Callable[..., Guest] = disks.guest,
+            **more) -> Guest:
     """A guest whose own memory and translated code do not grow, nor QEMU's
     pool of threads, which has as many as requests were in flight (64 at
     most) until they have been idle for ten seconds."""
-    return disks.guest('-mem-prealloc', '-object',
-                       f'main-loop,id=main,thread-pool-max={POOL}',
-                       *args, mem='256M', accel_options=(
-                           ',tb-size=32' if SETUP.accel == 'tcg' else ''),
-                       **more)
+    return make('-mem-prealloc', '-object',
+                f'main-loop,id=main,thread-pool-max={POOL}',
+                *args, mem='256M', accel_options=(
+                    ',tb-size=32' if SETUP.accel == 'tcg' else ''),
+                **more)
 
 
 @test

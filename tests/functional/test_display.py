@@ -16,6 +16,7 @@ from harness import SETUP, SHORT, Failure, Guest, check, equal
 from registry import test, test_each_kernel
 from screens import (Events, Picture, Vnc, difference, input_event, keep,
                      pattern, screendump, send, send_keys, shows, until)
+from test_disk_plug import bounded, steady
 from test_errors import refused
 
 KEYBOARD = 'Xen Virtual Keyboard'
@@ -411,6 +412,48 @@ def unplug(vm: Guest, name: str) -> None:
         except Failure:
             if time.monotonic() > deadline:
                 raise
+
+
+@test
+def many_plugs():
+    """A head and a keyboard, over and over: QEMU does not grow."""
+    rounds, settle = (200, 40) if SETUP.full else (6, 3)
+    with bounded('-vga', 'xenfb', make=screens.guest) as vm:
+        vm.shell_ready()
+        inputs = vm.ok('grep -c "Xen Virtual" /proc/bus/input/devices')
+
+        def one() -> None:
+            plug_screen(vm)
+            vm.qmp.command('device_add', driver='xen-input', id='keys')
+            vm.ok('FB=/dev/fb1 xpv fb pattern 1')
+            screendump(vm, device='second')
+            vm.qmp.command('device_del', id='keys')
+            vm.qmp.event('DEVICE_DELETED',
+                         matches=lambda data: data.get('device') == 'keys')
+            unplug(vm, 'second')
+            vm.ok('while [ -e /dev/fb1 ]; do sleep 0.1; done')
+
+        steady(vm, rounds, one, settle)
+        equal(vm.ok('grep -c "Xen Virtual" /proc/bus/input/devices'), inputs,
+              'number of input devices')
+        draws(vm, 2, 'many-plugs')
+
+
+@test
+def resized_and_unplugged():
+    """A head that goes before its display has said how large its window is
+    now, which it does a second late: that was the end of QEMU."""
+    with in_window('-device', 'xen-framebuffer,id=head') as (vm, server):
+        screens.quiet_screen(vm)
+        window = window_of(server)
+        for width in range(700, 780, 2):
+            server.run('xdotool', 'windowsize', window, str(width), '500')
+            answer = vm.qmp.try_command('device_del', id='head')
+            if 'not found' in answer.get('error', {}).get('desc', ''):
+                break
+            time.sleep(0.3)
+        time.sleep(2)
+        equal(vm.qmp.command('query-status')['status'], 'running', 'status')
 
 
 @test

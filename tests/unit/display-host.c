@@ -11,16 +11,18 @@
 
 #define MAX_CONSOLES 4
 
+/* An object, as in QEMU, where a device is its property */
 struct QemuConsole {
-    DeviceState *dev;           /* NULL: closed, to be used again */
+    Object parent;
+    DeviceState *dev;           /* NULL: closed */
     const GraphicHwOps *ops;
     void *opaque;
     DisplaySurface *surface;
     uint64_t updated;
 };
 
-static QemuConsole consoles[MAX_CONSOLES];
-unsigned host_consoles_made, host_consoles_open;
+static QemuConsole *consoles[MAX_CONSOLES];
+unsigned host_consoles_made;
 bool host_takes_16 = true;
 
 /* ---- surfaces ---- */
@@ -57,32 +59,66 @@ static void surface_free(DisplaySurface *surface)
 
 /* ---- consoles ---- */
 
+#define TYPE_HOST_CONSOLE "host-console"
+
+static void host_console_class_init(ObjectClass *class, void *data)
+{
+    object_class_property_add_link(class, "device", TYPE_DEVICE,
+                                   offsetof(QemuConsole, dev),
+                                   object_property_allow_set_link,
+                                   OBJ_PROP_LINK_STRONG);
+}
+
+static const TypeInfo host_types[] = {
+    {
+        .name = TYPE_HOST_CONSOLE,
+        .parent = TYPE_OBJECT,
+        .instance_size = sizeof(QemuConsole),
+        .class_init = host_console_class_init,
+    },
+};
+
+DEFINE_TYPES(host_types)
+
+/* Always another one: QEMU's way to use one again loses memory. */
 QemuConsole *graphic_console_init(DeviceState *dev, uint32_t head,
                                   const GraphicHwOps *ops, void *opaque)
 {
-    QemuConsole *con = consoles;
+    QemuConsole *con = (QemuConsole *)object_new(TYPE_HOST_CONSOLE);
 
-    while (con->dev) {
-        con++;
-        g_assert(con < consoles + MAX_CONSOLES);
-    }
-    if (!con->surface) {
-        host_consoles_made++;
-    }
-    host_consoles_open++;
-    con->dev = dev;
-    con->ops = ops;
-    con->opaque = opaque;
+    g_assert_cmpuint(host_consoles_made, <, MAX_CONSOLES);
+    consoles[host_consoles_made++] = con;
+    object_property_set_link(OBJECT(con), "device", OBJECT(dev),
+                             &error_abort);
+    graphic_console_set_hwops(con, ops, opaque);
     dpy_gfx_replace_surface(con, qemu_create_placeholder_surface(640, 480, ""));
     return con;
 }
 
+unsigned host_consoles_open(void)
+{
+    unsigned i, open = 0;
+
+    for (i = 0; i < host_consoles_made; i++) {
+        open += consoles[i]->dev != NULL;
+    }
+    return open;
+}
+
+void graphic_console_set_hwops(QemuConsole *con, const GraphicHwOps *ops,
+                               void *opaque)
+{
+    con->ops = ops;
+    con->opaque = opaque;
+}
+
 void graphic_console_close(QemuConsole *con)
 {
+    static const GraphicHwOps unused_ops;
+
     g_assert_nonnull(con->dev);
-    host_consoles_open--;
-    con->dev = NULL;
-    con->ops = NULL;
+    object_property_set_link(OBJECT(con), "device", NULL, &error_abort);
+    graphic_console_set_hwops(con, &unused_ops, NULL);
     dpy_gfx_replace_surface(con,
         qemu_create_placeholder_surface(surface_width(con->surface),
                                         surface_height(con->surface), ""));
@@ -113,7 +149,7 @@ bool dpy_gfx_check_format(QemuConsole *con, pixman_format_code_t format)
 
 QemuConsole *qemu_console_lookup_default(void)
 {
-    return consoles[0].surface ? &consoles[0] : NULL;
+    return consoles[0];
 }
 
 QemuConsole *qemu_console_lookup_by_device_name(const char *id, uint32_t head,
@@ -121,9 +157,9 @@ QemuConsole *qemu_console_lookup_by_device_name(const char *id, uint32_t head,
 {
     unsigned i;
 
-    for (i = 0; i < MAX_CONSOLES; i++) {
-        if (consoles[i].dev && !g_strcmp0(consoles[i].dev->id, id)) {
-            return &consoles[i];
+    for (i = 0; i < host_consoles_made; i++) {
+        if (consoles[i]->dev && !g_strcmp0(consoles[i]->dev->id, id)) {
+            return consoles[i];
         }
     }
     error_setg(errp, "Device '%s' not found", id);
@@ -151,9 +187,9 @@ QemuConsole *host_console(DeviceState *dev)
 {
     unsigned i;
 
-    for (i = 0; i < MAX_CONSOLES; i++) {
-        if (consoles[i].dev == dev) {
-            return &consoles[i];
+    for (i = 0; i < host_consoles_made; i++) {
+        if (consoles[i]->dev == dev) {
+            return consoles[i];
         }
     }
     return NULL;
@@ -161,7 +197,7 @@ QemuConsole *host_console(DeviceState *dev)
 
 void host_refresh(QemuConsole *con)
 {
-    if (con->ops) {
+    if (con->ops->gfx_update) {
         con->ops->gfx_update(con->opaque);
     }
 }

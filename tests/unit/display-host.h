@@ -11,8 +11,10 @@
 
 #include "ui/console.h"
 
-/* Consoles that were ever made, and those in use. */
-extern unsigned host_consoles_made, host_consoles_open;
+/* Consoles that were ever made. */
+extern unsigned host_consoles_made;
+/** host_consoles_open: how many have a device */
+unsigned host_consoles_open(void);
 /* Does the display take r5g6b5 as it is? */
 extern bool host_takes_16;
 

@@ -87,6 +87,49 @@ struct XenFramebuffer {
     uint64_t drawn;             /* lines that had changed */
 };
 
+/* ---- consoles ---- */
+
+/*
+ * Those of devices that are gone.  QEMU frees no console, as displays are bound
+ * to them, and hands out closed ones again.  But in 10.0 it loses a timer with
+ * each that it does (graphic_console_init), and the end of a display that has
+ * something to say of its window, which it does up to a second late, is a call
+ * of NULL.  So ours wait here, with somebody to talk to.
+ */
+static GPtrArray *parked;
+
+static void parked_ui_info(void *opaque, uint32_t head, QemuUIInfo *info)
+{
+}
+
+static const GraphicHwOps parked_ops = {
+    .ui_info = parked_ui_info,
+};
+
+static QemuConsole *open_console(DeviceState *dev, const GraphicHwOps *ops)
+{
+    QemuConsole *con;
+
+    if (!parked || !parked->len) {
+        return graphic_console_init(dev, 0, ops, dev);
+    }
+    con = g_ptr_array_steal_index(parked, parked->len - 1);
+    object_property_set_link(OBJECT(con), "device", OBJECT(dev),
+                             &error_abort);
+    graphic_console_set_hwops(con, ops, dev);
+    return con;
+}
+
+static void close_console(QemuConsole *con)
+{
+    graphic_console_close(con);
+    graphic_console_set_hwops(con, &parked_ops, NULL);
+    if (!parked) {
+        parked = g_ptr_array_new();
+    }
+    g_ptr_array_add(parked, con);
+}
+
 /* ---- the guest's memory ---- */
 
 static void memory_put(FbMemory *memory)
@@ -606,7 +649,7 @@ static bool fb_realize(XenPvDevice *dev, Error **errp)
         return false;
     }
     fb->scratch = g_malloc(XENPV_FB_MAX_SIDE * sizeof(uint32_t));
-    fb->con = graphic_console_init(DEVICE(dev), 0, &fb_ops, fb);
+    fb->con = open_console(DEVICE(dev), &fb_ops);
     show_placeholder(fb);
     return true;
 }
@@ -615,7 +658,7 @@ static void fb_unrealize(XenPvDevice *dev)
 {
     XenFramebuffer *fb = XEN_FRAMEBUFFER(dev);
 
-    graphic_console_close(g_steal_pointer(&fb->con));
+    close_console(g_steal_pointer(&fb->con));
     g_free(g_steal_pointer(&fb->scratch));
 }
 
