@@ -354,6 +354,9 @@ clean()
     device_models | grep -v -- '-xen-domid 0 ' | while read -r pid _; do
         kill -9 "$pid"
     done
+    for type in $(xenstore-list /local/domain/0/backend 2>/dev/null); do
+        xenstore-rm "/local/domain/0/backend/$type"
+    done
 }
 
 # ---- results ----
