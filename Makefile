@@ -8,7 +8,8 @@
 #   make check-xenhost  all there is for a real Xen host, booted in QEMU itself
 #   make fuzz       what decodes a guest's data, under a fuzzer, FUZZ_SECONDS
 #                   each (needs clang)
-#   make bench      measure against -M pc
+#   make bench      every benchmark in short, one table and a picture
+#                   (BENCH="--long guest" for some, in full)
 #   make lint       style, includes, headers, the list of hooks, the scripts
 #   make tidy       clang-tidy and clang's static analyzer
 #   make series     patches for "git am" on a pristine QEMU; check-series
@@ -25,6 +26,7 @@ MAKEFLAGS += --no-builtin-rules
 BUILD := build
 PREFIX := /usr/local
 SERIES :=
+BENCH :=
 PROGRAMS := qemu-system-x86_64 qemu-img qemu-io qemu-nbd
 RELEASE := bookworm
 CONFIGURE_LOG := $(BUILD)/configure.log
@@ -99,7 +101,7 @@ fuzz:
 bench:
 	@scripts/install-deps build bench
 	@$(MAKE) --no-print-directory build
-	@tests/bench/run
+	@tests/bench/all $(BENCH)
 
 lint:
 	@scripts/install-deps build lint
@@ -134,4 +136,4 @@ distclean: clean
 	rm -rf qemu .work
 
 help:
-	@sed -n '3,23s/^# \{0,3\}//p' Makefile
+	@sed -n '3,24s/^# \{0,3\}//p' Makefile
