@@ -12,6 +12,7 @@
 #                   (BENCH="--long guest" for some, in full)
 #   make lint       style, includes, headers, the list of hooks, the scripts
 #   make tidy       clang-tidy and clang's static analyzer
+#   make docs       the manual, as a part of QEMU's (build/docs/html)
 #   make series     patches for "git am" on a pristine QEMU; check-series
 #                   applies and builds them, SERIES="--newest 3" only some
 #   make install    as qemu-system-xenpv below PREFIX (/usr/local)
@@ -37,7 +38,7 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy series check-series install deb clean distclean help
+.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy docs series check-series install deb clean distclean help
 
 all: build
 
@@ -113,6 +114,11 @@ tidy:
 	@$(MAKE) --no-print-directory -s build
 	@scripts/tidy
 
+docs:
+	@scripts/install-deps lint
+	@[ -e qemu/docs/conf.py ] || ./xen-setup
+	@scripts/docs
+
 series:
 	@scripts/install-deps build lint
 	@$(MAKE) --no-print-directory -s $(BUILD)/build.ninja
@@ -136,4 +142,4 @@ distclean: clean
 	rm -rf qemu .work
 
 help:
-	@sed -n '3,24s/^# \{0,3\}//p' Makefile
+	@sed -n '3,25s/^# \{0,3\}//p' Makefile

@@ -18,6 +18,8 @@ folder  += hw/xenpv             | hw/xenpv
 folder  += include/hw/xenpv     | include/hw/xenpv
 folder  += pc-bios/xenner       | pc-bios/xenner
 folder  += tests/xenpv          | tests
+folder  += docs/system/i386/xenpv | docs/system
+folder  += docs/devel/xenpv     | docs/devel
 
 symbol  += XENPV
 
@@ -39,3 +41,7 @@ hook    += tests/meson.build    | subdir('unit') | subdir('xenpv')
 
 # -vga xenfb, which upstream has with its own PV back ends only.
 hook    += system/vl.c          | static const VGAInterfaceInfo vga_interfaces[VGA_TYPE_MAX] = { |     [VGA_XENFB] = { .opt_name = "xenfb", .name = "Xen PV framebuffer" },
+
+# The manual: for users among the machines, for developers among the subsystems.
+hook    += docs/system/target-i386.rst | i386/nitro-enclave |    i386/xenpv/index
+hook    += docs/devel/index-internals.rst | multiple-iothreads |    xenpv/index

@@ -1,5 +1,6 @@
 /*
- * The driver that docs/driver-howto.md explains, and a front end for it.
+ * The driver that docs/devel/xenpv/drivers.rst explains, and a front end for
+ * it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *

@@ -55,7 +55,7 @@ DATA = 'opt/share/qemu'
 PEER = 'qemu-system-xen'
 PEER_PATH = 'usr/libexec/xen-qemu-system-i386'
 
-# See docs/testing.md for what each costs.
+# See docs/devel/testing.rst for what each costs.
 CPU = 'max,-smap,-rdtscp,-xsave'
 MEMORY = '3G'
 DOM0_MEMORY = '1280M'

@@ -257,7 +257,8 @@ static void xenpv_machine_class_init(ObjectClass *oc, void *data)
 
     object_class_property_add_str(oc, "mode", get_mode, set_mode);
     object_class_property_set_description(oc, "mode",
-        "who makes the domain: emulate (nobody, there is no Xen; default)");
+        "who makes the domain: emulate (nobody, there is no Xen; default), "
+        "create (QEMU, on a Xen host)");
     object_class_property_add_str(oc, "xenstore", get_store_path,
                                   set_store_path);
     object_class_property_set_description(oc, "xenstore",

@@ -57,7 +57,7 @@ typedef struct XenPvHvOps XenPvHvOps;
 typedef struct XenPvStoreTx XenPvStoreTx;
 
 /**
- * XenPvPerm: access rights of one store node, for one domain
+ * struct XenPvPerm: access rights of one store node, for one domain
  * @domid: whose rights
  * @read: may read
  * @write: may write
@@ -82,7 +82,7 @@ typedef struct XenPvPerm {
 typedef void XenPvWatchFn(void *opaque, const char *path);
 
 /**
- * XenPvWatch: a live watch
+ * struct XenPvWatch: a live watch
  * @hv: whose watch this is
  * @path: what is watched
  * @fn: called on change
@@ -98,7 +98,7 @@ typedef struct XenPvWatch {
 } XenPvWatch;
 
 /**
- * XenPvChannel: our end of one interdomain event channel
+ * struct XenPvChannel: our end of one interdomain event channel
  * @hv: whose channel this is
  * @domid: the domain at the other end
  * @remote_port: its port
@@ -117,7 +117,7 @@ typedef struct XenPvChannel {
 } XenPvChannel;
 
 /**
- * XenPvMap: pages of another domain, mapped here
+ * struct XenPvMap: pages of another domain, mapped here
  * @hv: whose map this is
  * @domid: the domain the pages belong to
  * @nr_pages: 1..XENPV_MAX_MAP_PAGES for grants, any number for frames
@@ -139,7 +139,7 @@ typedef struct XenPvMap {
 } XenPvMap;
 
 /**
- * XenPvCopySeg: one segment of a grant copy
+ * struct XenPvCopySeg: one segment of a grant copy
  * @ref: the grant reference
  * @offset: first byte inside the granted page
  * @len: bytes; @offset + @len must not exceed the page
@@ -155,7 +155,7 @@ typedef struct XenPvCopySeg {
 } XenPvCopySeg;
 
 /**
- * XenPvPin: a granted page used where it lies, for one transfer
+ * struct XenPvPin: a granted page used where it lies, for one transfer
  * @ref: the grant reference; the caller's
  * @page: host address of the page, until it is unpinned
  * @cookie: the implementation's
@@ -167,7 +167,7 @@ typedef struct XenPvPin {
 } XenPvPin;
 
 /**
- * XenPvCounters: what is alive, for checks that nothing is left behind
+ * struct XenPvCounters: what is alive, for checks that nothing is left behind
  * @maps: grant and frame maps
  * @map_pages: pages in them
  * @channels: bound event channels
@@ -187,7 +187,7 @@ typedef struct XenPvCounters {
 } XenPvCounters;
 
 /**
- * XenPvHv: one hypervisor
+ * struct XenPvHv: one hypervisor
  * @ops: its operations
  * @self: the domain we speak as
  * @in_place: capability: the guest's pages are in our address space anyway,
@@ -208,7 +208,7 @@ struct XenPvHv {
 };
 
 /**
- * XenPvHvOps: the operations of one hypervisor
+ * struct XenPvHvOps: the operations of one hypervisor
  *
  * All are mandatory, except grant_pin and grant_unpin where XenPvHv.in_place
  * is not set.  Use the xenpv_*() wrappers below, which keep the counters;

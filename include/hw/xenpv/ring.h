@@ -69,7 +69,7 @@ typedef struct XenPvRingHeader {
 } XenPvRingHeader;
 
 /**
- * XenPvRing: the back end's view of one request ring
+ * struct XenPvRing: the back end's view of one request ring
  * @page: host address of each page; borrowed from the map
  * @nr: slots, a power of two
  * @stride: bytes of one slot
@@ -327,7 +327,7 @@ static inline bool xenpv_ring_await(XenPvRing *ring, uint32_t nr)
 }
 
 /**
- * XenPvByteRing: one direction of a byte stream, from our end
+ * struct XenPvByteRing: one direction of a byte stream, from our end
  * @data: the bytes, shared
  * @size: how many, a power of two
  * @own: the shared index we move: cons when we read, prod when we write
@@ -506,7 +506,7 @@ static inline uint32_t xenpv_byte_ring_write(XenPvByteRing *ring,
 }
 
 /**
- * XenPvEventRing: one direction of events of one size, from our end
+ * struct XenPvEventRing: one direction of events of one size, from our end
  * @slot: the slots, shared
  * @nr: how many
  * @stride: bytes of one event

@@ -5,7 +5,7 @@
  *
  * Reading order: XenPvDeviceClass is the driver struct, the xenpv_dev_*()
  * calls are what its members may use, XenPvBus at the end is for machines.
- * docs/driver-howto.md writes a driver from this header.
+ * docs/devel/xenpv/drivers.rst writes a driver from this header.
  *
  * A PV device has two halves.  The front end is in the guest, the back end
  * here.  They meet in xenstore, in two directories that name each other:
@@ -75,7 +75,8 @@ typedef struct XenPvKeyWatch {
 } XenPvKeyWatch;
 
 /**
- * XenPvDeviceClass: the driver struct
+ * struct XenPvDeviceClass: the driver struct
+ * @parent_class: QOM's
  * @type: mandatory.  Name of the device's directory on both sides ("vif").
  * @backend_type: name on the back end's side where it differs ("qdisk" for
  *     "vbd"); NULL: @type.
@@ -169,7 +170,8 @@ struct XenPvDeviceClass {
 };
 
 /**
- * XenPvDevice: one back end
+ * struct XenPvDevice: one back end
+ * @parent_obj: QOM's
  * @devid: property; position within the type.  -1 until realized: the first
  *     free one.
  * @hv: the hypervisor
@@ -193,7 +195,7 @@ struct XenPvDevice {
     char *label;
     uint32_t in_flight;
 
-    /*< private >*/
+    /* private: */
     char *be_path;              /* absolute, as fe_path */
     char *fe_path;
     const char *standing_dir;   /* see xenpv_dev_set_standing() */
@@ -469,7 +471,7 @@ static inline bool xenpv_dev_may_complain(XenPvDevice *dev)
 /* ---- for machines ---- */
 
 /**
- * XenPvBus: all back ends for one guest
+ * struct XenPvBus: all back ends for one guest
  * @hv: the hypervisor; outlives the bus
  * @guest: the guest's domain
  *
