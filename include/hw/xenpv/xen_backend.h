@@ -573,8 +573,8 @@ void xenpv_bus_notify_kernel(XenPvBus *bus, Notifier *notifier);
 /**
  * xenpv_bus_leave: QEMU ends, and the store outlives it
  *
- * Disconnects everything.  Directories that QEMU has written itself are removed,
- * those of a toolstack stay, in state Closed.
+ * Disconnects everything.  Directories that QEMU has written itself are
+ * removed, those of a toolstack stay, in state Closed.
  */
 void xenpv_bus_leave(XenPvBus *bus);
 
