@@ -214,7 +214,8 @@ off()
 device_models()
 {
     for task in /proc/[0-9]*; do
-        line=$(tr '\0' ' ' <"$task/cmdline" 2>/dev/null) || continue
+        # a shell that cannot open it says so itself
+        line=$({ tr '\0' ' ' <"$task/cmdline"; } 2>/dev/null) || continue
         case $line in
         # of the pipes that this is read from
         sed\ * | grep\ *) ;;
