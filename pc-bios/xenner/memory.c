@@ -5,10 +5,9 @@
  */
 #include "monitor.h"
 
-static spinlock free_lock;      /* for the three below */
-static uint64_t nr_free;        /* frames the guest has given back */
-static uint64_t free_cursor;    /* where to look for the next one */
-/* and XENPV_FRAME_FREE in the table of types */
+static spinlock free_lock;      /* for what is below */
+static uint64_t free_cursor;    /* where to look for the next free frame */
+/* and XENPV_FRAME_FREE in the table of types, and SHARED->free_pages */
 
 struct e820_entry {
     uint64_t address;
@@ -49,14 +48,14 @@ static bool find_free_frame(uint64_t *mfn)
 {
     uint64_t n;
 
-    for (n = 0; nr_free && n < SHARED->max_mfn; n++) {
+    for (n = 0; SHARED->free_pages && n < SHARED->max_mfn; n++) {
         if (free_cursor >= SHARED->max_mfn) {
             free_cursor = 0;
         }
         if (frame_types()[free_cursor] & XENPV_FRAME_FREE) {
             *mfn = free_cursor++;
             frame_types()[*mfn] = 0;
-            nr_free--;
+            SHARED->free_pages--;
             return true;
         }
         free_cursor++;
@@ -95,7 +94,7 @@ static void flush_discards(struct vcpu *v, struct xenpv_mailbox *m)
     for (i = 0; i < len; i += sizeof(mfn)) {
         memcpy(&mfn, m->data + i, sizeof(mfn));
         frame_types()[mfn] = XENPV_FRAME_FREE;
-        nr_free++;
+        SHARED->free_pages++;
     }
     spin_unlock(&free_lock);
     m->len = 0;
@@ -158,6 +157,7 @@ static long populate(const struct xen_memory_reservation *r, bool by_pfn)
 static long reservation(struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
     struct xen_memory_reservation r;
+    long done;
 
     if (copy_from_guest(&r, arg, sizeof(r))) {
         return -XEN_EFAULT;
@@ -167,12 +167,19 @@ static long reservation(struct vcpu *v, uint64_t cmd, uint64_t arg)
     }
     switch (cmd) {
     case XENMEM_decrease_reservation:
-        return decrease(v, &r);
+        done = decrease(v, &r);
+        break;
     case XENMEM_populate_physmap:
-        return populate(&r, true);
+        done = populate(&r, true);
+        break;
     default:
-        return populate(&r, false);
+        done = populate(&r, false);
+        break;
     }
+    if (done) {
+        call_qemu(XENPV_CALL_BALLOON, 0, NULL);
+    }
+    return done;
 }
 
 long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
@@ -185,7 +192,7 @@ long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
     case XENMEM_maximum_ram_page:
         return SHARED->max_mfn - 1;
     case XENMEM_current_reservation:
-        return SHARED->max_pages - nr_free;
+        return SHARED->max_pages - READ_ONCE(SHARED->free_pages);
     case XENMEM_maximum_reservation:
         return SHARED->max_pages;
     case XENMEM_maximum_gpfn:

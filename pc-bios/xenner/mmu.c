@@ -142,19 +142,31 @@ bool fixup_write_fault(struct vcpu *v, uint64_t address)
 }
 
 /*
- * The guest kernel, in ring 3, was refused a page it has mapped.  Xen has the
- * U bit set in every entry of such a guest; here it is set by updates, and
- * for entries that did not come as updates (the builder's, and direct
- * stores) when they are first used.  Processes do not profit: they run on
- * page tables without the kernel's half.
+ * Xen has the U bit set in every entry.  So have we in strict mode, and for a
+ * small guest's user mode on a table it means for it: what is mapped there,
+ * the kernel itself if both have one table, is to be used.  Linux's processes
+ * run on the kernel's table here, and the missing bit hides the kernel.
+ */
+static bool all_is_for_user(const struct vcpu *v)
+{
+    if (SHARED->guest_flags & (XENPV_GUEST_STRICT | XENPV_GUEST_LINUX)) {
+        return SHARED->guest_flags & XENPV_GUEST_STRICT;
+    }
+    return !v->in_kernel && (v->two_tables || v->user_cr3 == v->kernel_cr3);
+}
+
+/*
+ * Ring 3 was refused a page that is mapped.  The U bit is set by updates in
+ * strict mode, and for entries that did not come as updates (the builder's,
+ * and direct stores) when they are first used.
  */
 bool fixup_user_fault(struct vcpu *v, uint64_t address)
 {
-    uint64_t entry = v->kernel_cr3 | PTE_P;
+    uint64_t entry = (v->in_kernel ? v->kernel_cr3 : v->user_cr3) | PTE_P;
     bool changed = false;
     unsigned n;
 
-    if (one_cr3() || !guest_range_ok(address, 1)) {
+    if (!all_is_for_user(v) || !guest_range_ok(address, 1)) {
         return false;
     }
     for (n = 4; n >= 1; n--) {
@@ -255,6 +267,57 @@ static void pin(uint64_t mfn, unsigned level)
     }
 }
 
+/* ---- one table or two ---- */
+
+static void note_tables(struct vcpu *v)
+{
+    if (!(SHARED->guest_flags & (XENPV_GUEST_STRICT | XENPV_GUEST_LINUX))) {
+        v->tables_changed = true;
+        update_fast_paths(v);
+    }
+}
+
+/* Does user mode see on the kernel's table what it would see on its own? */
+static bool same_for_user(const struct vcpu *v)
+{
+    const uint64_t *k = direct(v->kernel_cr3), *u = direct(v->user_cr3);
+    unsigned i;
+
+    /* Linux has a page of its own in the last one, and nobody uses it */
+    for (i = 0; i < 511; i++) {
+        uint64_t a = READ_ONCE(k[i]), b = READ_ONCE(u[i]);
+        uint64_t ignore = PTE_A | PTE_D;
+
+        if (i >= XENPV_HOLE_FIRST_SLOT) {
+            if (i <= XENPV_HOLE_LAST_SLOT || !(b & PTE_P)) {
+                continue;       /* what the kernel has more is hidden */
+            }
+            ignore |= PTE_US;
+        }
+        if (((a | b) & PTE_P) && ((a ^ b) & ~ignore)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Strict mode has two tables.  Linux's process halves are the same in both of
+ * its own, and it runs on one, which is faster.  What GRUB starts may be
+ * Linux, and small guests do as they like: these are looked at, when one of
+ * the tables or its top level is new.
+ */
+void choose_tables(struct vcpu *v)
+{
+    v->tables_changed = false;
+    v->two_tables = v->user_cr3 && v->user_cr3 != v->kernel_cr3 &&
+                    !same_for_user(v);
+    if (v->two_tables) {
+        prepare_top_level(v->user_cr3 >> PAGE_SHIFT);
+    }
+    update_fast_paths(v);
+}
+
 long load_kernel_cr3(struct vcpu *v, uint64_t mfn)
 {
     if (!mfn_is_ram(mfn)) {
@@ -270,6 +333,7 @@ long load_kernel_cr3(struct vcpu *v, uint64_t mfn)
     }
     v->kernel_cr3 = mfn << PAGE_SHIFT;
     write_cr3(v->kernel_cr3);
+    note_tables(v);
     return 0;
 }
 
@@ -289,6 +353,7 @@ long load_user_cr3(struct vcpu *v, uint64_t mfn)
         }
     }
     v->user_cr3 = mfn << PAGE_SHIFT;
+    note_tables(v);
     return 0;
 }
 
@@ -300,7 +365,8 @@ void mmu_init(void)
 
 /* ---- updates ---- */
 
-static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
+static long store_entry(struct vcpu *v, uint64_t maddr, uint64_t val,
+                        bool preserve_ad)
 {
     uint64_t mfn = maddr >> PAGE_SHIFT;
     uint64_t *p = direct(maddr & ~7ull);
@@ -340,6 +406,10 @@ static long store_entry(uint64_t maddr, uint64_t val, bool preserve_ad)
     } else {
         WRITE_ONCE(*p, val);
     }
+    if (mfn == v->kernel_cr3 >> PAGE_SHIFT ||
+        mfn == v->user_cr3 >> PAGE_SHIFT) {
+        note_tables(v);
+    }
     return 0;
 }
 
@@ -365,7 +435,6 @@ long hc_mmu_update(struct vcpu *v, struct regs *regs, uint64_t reqs,
     uint32_t done = 0;
     long ret = 0;
 
-    (void)v;
     count = (uint32_t)count & ~0x80000000u;     /* a continuation, for Xen */
     if (!self(dom & 0xffff)) {
         return -XEN_EPERM;
@@ -380,10 +449,10 @@ long hc_mmu_update(struct vcpu *v, struct regs *regs, uint64_t reqs,
         switch (u.ptr & 3) {
         case MMU_NORMAL_PT_UPDATE:
         case MMU_PT_UPDATE_NO_TRANSLATE:
-            ret = store_entry(u.ptr, u.val, false);
+            ret = store_entry(v, u.ptr, u.val, false);
             break;
         case MMU_PT_UPDATE_PRESERVE_AD:
-            ret = store_entry(u.ptr, u.val, true);
+            ret = store_entry(v, u.ptr, u.val, true);
             break;
         default:
             ret = machphys_update(u.ptr, u.val);
@@ -441,7 +510,7 @@ long hc_update_va_mapping(struct vcpu *v, struct regs *regs, uint64_t va,
     if (!guest_range_ok(va, 1) || !walk(v, va, &w) || w.level != 1) {
         return -XEN_EINVAL;
     }
-    ret = store_entry((uintptr_t)w.p - XENPV_DIRECT_VA, pte, false);
+    ret = store_entry(v, (uintptr_t)w.p - XENPV_DIRECT_VA, pte, false);
     if (ret) {
         log_qemu(XENPV_LOG_MMU, va, pte, regs->rip);
         return ret;

@@ -138,6 +138,8 @@ struct vcpu {
     uint32_t id;
     uint64_t kernel_cr3;
     uint64_t user_cr3;
+    uint8_t two_tables;         /* user mode runs on user_cr3 */
+    uint8_t tables_changed;     /* so that has to be found out anew */
     uint64_t cr4;               /* as the guest sees it */
     bool ts;                    /* the guest's CR0.TS */
     bool nmi_masked;
@@ -500,6 +502,7 @@ bool fixup_user_fault(struct vcpu *v, uint64_t address);
 bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr);
 long load_kernel_cr3(struct vcpu *v, uint64_t mfn);
 long load_user_cr3(struct vcpu *v, uint64_t mfn);
+void choose_tables(struct vcpu *v);
 void mmu_init(void);
 
 /* ---- flush.c ---- */

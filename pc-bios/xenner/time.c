@@ -205,6 +205,17 @@ static void first_line(uint64_t tsc, const struct xenpv_mon_clock *c)
     clock.valid = true;
 }
 
+/*
+ * The VM may go on elsewhere, on a counter of another rate.  QEMU's own idea
+ * of it is rough: it counts only if what was measured cannot be.
+ */
+static void judge_rate(uint64_t hz)
+{
+    if (hz > clock.hz + clock.hz / 16 || hz < clock.hz - clock.hz / 16) {
+        clock.hz = hz;
+    }
+}
+
 /* The next one, from a reading at @tsc, from @anchor on */
 static void next_line(uint64_t tsc, uint64_t anchor, uint64_t ns, bool jumped)
 {
@@ -248,6 +259,9 @@ static void resync(void)
     spin_lock(&clock_lock);
     for_all_copies(publish_begin);
     __atomic_fetch_add(&clock_version, 1, __ATOMIC_SEQ_CST);
+    if (jumped && clock.valid) {
+        judge_rate(c.tsc_khz * 1000);
+    }
     if (clock.valid) {
         next_line(tsc, rdtsc(), c.ns, jumped);
     } else {
@@ -320,6 +334,10 @@ void timer_program(struct vcpu *v)
     run_timers(v);
     next = earlier(earlier(v->timer_deadline, v->singleshot),
                    earlier(v->periodic_next, v->poll_deadline));
+    if (v->id == 0) {
+        /* Some guests have no timer, and read system_time alone */
+        next = earlier(next, READ_ONCE(clock.ns) + READ_ONCE(clock.period));
+    }
     if (!next) {
         apic_timer(0);
         return;

@@ -24,16 +24,13 @@ static bool vector_has_error(unsigned vector)
            vector == 21;
 }
 
-/*
- * Linux's process and kernel halves are the same in both of its page tables,
- * so only strict mode has two.
- */
+/* Which page tables: see choose_tables() */
 void enter_kernel(struct vcpu *v)
 {
     if (!v->in_kernel) {
         v->in_kernel = true;
         swapgs();
-        if (SHARED->guest_flags & XENPV_GUEST_STRICT) {
+        if (v->two_tables) {
             write_cr3(v->kernel_cr3);
         }
     }
@@ -42,9 +39,12 @@ void enter_kernel(struct vcpu *v)
 void enter_user(struct vcpu *v)
 {
     if (v->in_kernel) {
+        if (v->tables_changed) {
+            choose_tables(v);
+        }
         v->in_kernel = false;
         swapgs();
-        if (SHARED->guest_flags & XENPV_GUEST_STRICT) {
+        if (v->two_tables) {
             write_cr3(v->user_cr3);
         }
     }
@@ -53,14 +53,12 @@ void enter_user(struct vcpu *v)
 /* Whether entry.S may do without C, whenever something it depends on changes */
 void update_fast_paths(struct vcpu *v)
 {
-    bool one_cr3 = !(SHARED->guest_flags & XENPV_GUEST_STRICT);
-
     v->syscall_eip = v->syscall_cb.address;
-    v->fast_syscall = one_cr3 && v->syscall_cb.address &&
+    v->fast_syscall = !v->two_tables && v->syscall_cb.address &&
                       v->syscall_cb.mask_events &&
                       guest_range_ok(v->kernel_sp - 64, 64) &&
                       guest_range_ok(v->syscall_cb.address, 1);
-    v->fast_iret = one_cr3 && !v->nmi_masked;
+    v->fast_iret = !v->two_tables && !v->tables_changed && !v->nmi_masked;
 }
 
 static void bounce(struct vcpu *v, struct regs *regs,
@@ -145,19 +143,19 @@ static void page_fault(struct vcpu *v, struct regs *regs, bool promoted)
     uint64_t address = read_cr2();
     uint64_t write = PF_PRESENT | PF_WRITE;
 
-    if (v->in_kernel) {
-        if (promoted && (regs->error & PF_USER)) {
-            /* It had dropped to ring 3; once back, there may be no fault */
-            return;
-        }
-        if ((regs->error & (PF_PRESENT | PF_USER | PF_RSVD)) ==
-            (PF_PRESENT | PF_USER) && fixup_user_fault(v, address)) {
-            return;
-        }
-        if ((regs->error & (write | PF_RSVD)) == write &&
-            fixup_write_fault(v, address)) {
-            return;
-        }
+    if (v->in_kernel && promoted && (regs->error & PF_USER)) {
+        /* It had dropped to ring 3; once back, there may be no fault */
+        return;
+    }
+    /* Before write access is looked at: that is not all that was missing */
+    if ((regs->error & (PF_PRESENT | PF_USER | PF_RSVD)) ==
+        (PF_PRESENT | PF_USER) && fixup_user_fault(v, address)) {
+        return;
+    }
+    if (v->in_kernel &&
+        (regs->error & (write | PF_RSVD)) == write &&
+        fixup_write_fault(v, address)) {
+        return;
     }
     inject_page_fault(v, regs, address, regs->error);
 }

@@ -198,6 +198,7 @@ static void describe(struct vcpu *v, uint32_t id)
                                         : &v->first_info;
     v->info->evtchn_upcall_mask = 1;
     v->asleep = 1;
+    v->two_tables = !!(SHARED->guest_flags & XENPV_GUEST_STRICT);
     build_tss(v);
     build_stubs(v);
     segment_init(v);
@@ -233,6 +234,7 @@ static void start_first(struct vcpu *v)
     }
     v->up = v->initialised = 1;
     start_processor(v);
+    timer_program(v);           /* the clock's own */
     sleep_end(v);
     mmu_init();
     load_kernel_cr3(v, SHARED->start_cr3 >> PAGE_SHIFT);

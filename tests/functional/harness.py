@@ -412,6 +412,10 @@ class Guest:
         check(status == 0, f"guest: '{command}' gave {status}: {text}")
         return text
 
+    def continue_from(self, other: 'Guest') -> None:
+        """The guest's shell is the one that other has talked to."""
+        self._tags = other._tags
+
     def wait_exit(self, timeout: float = SHORT) -> int:
         assert self.process
         try:

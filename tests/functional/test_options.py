@@ -32,21 +32,6 @@ def default_name():
 
 
 @test
-def saving_is_refused_by_name():
-    """It would lose events, grants and requests: better no than half of it."""
-    SETUP.need_xenpv()
-    with Guest() as guest:
-        guest.shell_ready()
-        for said in (guest.qmp.try_command('migrate', uri='exec:cat >/dev/null')
-                     .get('error', {}).get('desc', ''),
-                     guest.qmp.hmp('savevm a')):
-            # of the machine, or of its first device
-            check('cannot be saved' in said or 'non-migratable' in said,
-                  f'said: {said}')
-        guest.ok('true')
-
-
-@test
 def rtc_base():
     with Guest('-rtc', 'base=2031-05-06T07:08:09') as guest:
         guest.shell_ready()

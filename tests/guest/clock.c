@@ -178,3 +178,48 @@ void test_clock(void)
     poll_timeout();
     rates();
 }
+
+static const struct {
+    const char *name;
+    clockid_t id;
+} clocks[] = {
+    { "monotonic", CLOCK_MONOTONIC },
+    { "raw", CLOCK_MONOTONIC_RAW },
+    { "boottime", CLOCK_BOOTTIME },
+    { "realtime", CLOCK_REALTIME },
+};
+
+/*
+ * clocks FILE: read all clocks until FILE is there; none ever goes back.
+ * Whoever stops the machine meanwhile sees in the answer how far they went.
+ */
+int cmd_clocks(int argc, char **argv)
+{
+    uint64_t first[ARRAY_SIZE(clocks)], last[ARRAY_SIZE(clocks)];
+
+    if (argc < 2) {
+        fprintf(stderr, "usage: xpv clocks FILE\n");
+        return 2;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(clocks); i++) {
+        first[i] = last[i] = read_clock(clocks[i].id);
+    }
+    for (unsigned round = 0; access(argv[1], F_OK); round++) {
+        for (size_t i = 0; i < ARRAY_SIZE(clocks); i++) {
+            uint64_t t = round % 8 ? read_clock(clocks[i].id)
+                                   : read_clock_kernel(clocks[i].id);
+
+            if (t < last[i]) {
+                printf("CLOCK %s went back %lu ns\n", clocks[i].name,
+                       last[i] - t);
+                return 1;
+            }
+            last[i] = t;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(clocks); i++) {
+        printf("CLOCK %s %lu ms\n", clocks[i].name,
+               (last[i] - first[i]) / 1000000);
+    }
+    return 0;
+}

@@ -134,6 +134,7 @@ int cmd_source(int argc, char **argv);
 int cmd_sink(int argc, char **argv);
 int cmd_memtouch(int argc, char **argv);
 int cmd_disklog(int argc, char **argv);
+int cmd_clocks(int argc, char **argv);
 int cmd_fb(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 

@@ -50,6 +50,7 @@ static const struct {
     { "sink",     cmd_sink },
     { "memtouch", cmd_memtouch },
     { "disklog",  cmd_disklog },
+    { "clocks",   cmd_clocks },
     { "fb",       cmd_fb },
     { "events",   cmd_events },
     { "session",  cmd_session },

@@ -84,6 +84,13 @@ static void fx_discard(void *opaque, const uint64_t *mfns, uint32_t nr)
     fx->discarded = nr;
 }
 
+static void fx_balloon(void *opaque)
+{
+    EmuFixture *fx = opaque;
+
+    fx->ballooned++;
+}
+
 static const XenPvEmuHooks hooks = {
     .frame_ptr = fx_frame_ptr,
     .frame_dirty = fx_frame_dirty,
@@ -94,6 +101,7 @@ static const XenPvEmuHooks hooks = {
     .clock = fx_clock,
     .panic = fx_panic,
     .discard = fx_discard,
+    .balloon = fx_balloon,
 };
 
 static void *pages(unsigned nr)
@@ -217,7 +225,7 @@ uint32_t fx_attach_store(EmuFixture *fx)
 {
     uint32_t port = xenpv_emu_alloc_port(fx->emu, 0);
 
-    xenpv_emu_store_attach(fx->emu, fx_page(fx, 0), port, &error_abort);
+    xenpv_emu_store_attach(fx->emu, FX_FIRST_MFN, port, &error_abort);
     fx_run();
     return port;
 }

@@ -25,6 +25,7 @@
  * @console: what was written to the emergency console
  * @input: what the emergency console has to read
  * @discarded: frames in the last discard
+ * @ballooned: calls of the balloon hook
  * @dirty_mfn: last frame reported dirty, with how often
  */
 typedef struct EmuFixture {
@@ -42,6 +43,7 @@ typedef struct EmuFixture {
     GString *console;
     const char *input;
     uint32_t discarded;
+    uint32_t ballooned;
     uint64_t dirty_mfn;
     unsigned dirty_count;
 } EmuFixture;

@@ -25,6 +25,11 @@
 
 /* ---- what the rest of QEMU would be ---- */
 
+/* Streams are not opened here; what is in a section is saved and resumed. */
+const VMStateDescription xenpv_dev_vmstate = {
+    .name = TYPE_XENPV_DEVICE,
+};
+
 int fixture_runstate = RUN_STATE_RUNNING;
 
 bool runstate_check(RunState state)

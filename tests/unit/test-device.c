@@ -978,6 +978,164 @@ static void test_events(void)
     scene_end(&sc);
 }
 
+/* ---- saved and loaded ---- */
+
+/* What comes while memory is being saved waits, whatever it is. */
+static void test_hold(void)
+{
+    Scene sc;
+
+    scene_connected(&sc);
+    xenpv_bus_hold(sc.bus);
+    g_assert_true(xenpv_dev_held(XENPV_DEVICE(sc.s)));
+    fake_guest_notify(sc.hv, sc.port);
+    fixture_settle();
+    g_assert_cmpint(sc.s->events, ==, 1);
+    fake_guest_write(sc.hv, FE "/request-a", "1");
+    front_state(&sc, XenbusStateClosing);
+    g_assert_cmpint(sc.s->keys, ==, 0);
+    assert_node(sc.hv, "4", BE "/state");
+    xenpv_bus_go_on(sc.bus);
+    fixture_settle();
+    g_assert_cmpint(sc.s->events, ==, 2);
+    assert_node(sc.hv, "5", BE "/state");
+    xenpv_bus_go_on(sc.bus);            /* nothing is held any more */
+    fixture_settle();
+    g_assert_cmpint(sc.s->events, ==, 2);
+    scene_end(&sc);
+}
+
+/* Saved, and about to be loaded in the same place: the nodes are there. */
+static void scene_saved(Scene *sc, XenPvDevSaved *saved)
+{
+    saved->driver = g_byte_array_new();
+    scene_connected(sc);
+    xenpv_bus_hold(sc->bus);
+    xenpv_dev_save(XENPV_DEVICE(sc->s), saved);
+    xenpv_bus_await_load(sc->bus);
+    assert_live(sc->hv, 0, 0, 0);
+    assert_node(sc->hv, "4", BE "/state");
+    sc->s->advertised = 0;              /* offers what it did at first */
+}
+
+static bool resume(Scene *sc, const XenPvDevSaved *saved, Error **errp)
+{
+    return xenpv_dev_resume(XENPV_DEVICE(sc->s), saved, errp);
+}
+
+static void test_resume(void)
+{
+    XenPvDevSaved saved;
+    Scene sc;
+
+    scene_saved(&sc, &saved);
+    g_assert_true(saved.connected && saved.in_store);
+    resume(&sc, &saved, &error_abort);
+    g_assert_cmpint(sc.s->connects, ==, 2);
+    assert_live(sc.hv, 1, 1, WATCHES);
+    fixture_settle();
+    g_assert_cmpint(sc.s->events, ==, 1);
+    /* The front end has seen nothing of it, and is served as before. */
+    xenpv_bus_go_on(sc.bus);
+    fixture_settle();
+    g_assert_cmpint(sc.s->events, ==, 2);
+    g_assert_cmpint(sc.s->connects, ==, 2);
+    assert_node(sc.hv, "4", BE "/state");
+    assert_node(sc.hv, "1", BE "/feature-last");
+    front_state(&sc, XenbusStateClosed);
+    assert_node(sc.hv, "6", BE "/state");
+    g_byte_array_unref(saved.driver);
+    scene_end(&sc);
+}
+
+/* A front end does not ask again what it is offered. */
+static void test_resume_differs(void)
+{
+    XenPvDevSaved saved;
+    Error *err = NULL;
+    Scene sc;
+
+    scene_saved(&sc, &saved);
+    sc.s->advertised = 1;
+    g_assert_false(resume(&sc, &saved, &err));
+    g_assert_cmpstr(error_get_pretty(err), ==, "feature-last is 2 here and "
+                    "was 1 for the guest that was saved");
+    error_free(err);
+    err = NULL;
+    sc.s->advertised = 0;
+    xenpv_store_write(sc.hv, NULL, BE "/feature-two", "1");
+    g_assert_false(resume(&sc, &saved, &err));
+    g_assert_cmpstr(error_get_pretty(err), ==, "the guest that was saved has "
+                    "feature-two, which is not to be had here");
+    error_free(err);
+    g_assert_cmpint(sc.s->connects, ==, 1);
+    assert_live(sc.hv, 0, 0, 0);
+    g_byte_array_unref(saved.driver);
+    scene_end(&sc);
+}
+
+/* Its own keys are the guest's: what it has made of them is its own loss. */
+static void test_resume_broken_front(void)
+{
+    g_autofree char *log = NULL;
+    XenPvDevSaved saved;
+    Scene sc;
+
+    scene_saved(&sc, &saved);
+    fake_guest_write(sc.hv, FE "/ring-ref", "none");
+    resume(&sc, &saved, &error_abort);
+    assert_live(sc.hv, 0, 0, WATCHES);
+    xenpv_bus_go_on(sc.bus);
+    fixture_settle();
+    assert_node(sc.hv, "5", BE "/state");
+    log = fixture_log();
+    g_assert_nonnull(strstr(log, "ring-ref"));
+    g_byte_array_unref(saved.driver);
+    scene_end(&sc);
+}
+
+static void test_resume_impossible(void)
+{
+    XenPvDevSaved saved, bad;
+    unsigned state;
+    Scene sc;
+
+    scene_saved(&sc, &saved);
+    for (state = 0; state < 12; state++) {
+        bool can = state == XenbusStateConnected ||
+                   state == XenbusStateClosing ||
+                   state == XenbusStateReconfigured;
+        Error *err = NULL;
+
+        if (!can) {
+            bad = saved;
+            bad.be_state = state;
+            g_assert_false(resume(&sc, &bad, &err));
+            g_assert_nonnull(strstr(error_get_pretty(err), "state"));
+            error_free(err);
+        }
+    }
+    /* More than its driver can have said */
+    g_byte_array_append(saved.driver, (const uint8_t *)"x", 1);
+    g_assert_false(resume(&sc, &saved, NULL));
+    g_byte_array_unref(saved.driver);
+    scene_end(&sc);
+}
+
+static void test_not_in_the_stream(void)
+{
+    XenPvDevSaved saved;
+    Scene sc;
+
+    scene_saved(&sc, &saved);
+    xenpv_bus_go_on(sc.bus);
+    fixture_settle();
+    assert_node(sc.hv, "2", BE "/state");
+    assert_live(sc.hv, 0, 0, WATCHES);
+    g_byte_array_unref(saved.driver);
+    scene_end(&sc);
+}
+
 static void test_keys(void)
 {
     Scene sc;
@@ -1164,5 +1322,14 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/device/read-uint", test_read_uint);
     g_test_add_func("/xenpv/device/read-long", test_read_long);
     g_test_add_func("/xenpv/device/thread", test_thread);
+    g_test_add_func("/xenpv/device/hold", test_hold);
+    g_test_add_func("/xenpv/device/resume", test_resume);
+    g_test_add_func("/xenpv/device/resume-differs", test_resume_differs);
+    g_test_add_func("/xenpv/device/resume-broken-front",
+                    test_resume_broken_front);
+    g_test_add_func("/xenpv/device/resume-impossible",
+                    test_resume_impossible);
+    g_test_add_func("/xenpv/device/not-in-the-stream",
+                    test_not_in_the_stream);
     return g_test_run();
 }

@@ -303,6 +303,46 @@ static void test_pixel_exact(void)
     }
 }
 
+/* What waited comes; what was held is let go; nothing else is believed. */
+static void test_saved(void)
+{
+    g_autofree XenPvKbdQueue *q = g_new0(XenPvKbdQueue, 1);
+    g_autofree XenPvKbdQueue *to = g_new0(XenPvKbdQueue, 1);
+    g_autoptr(GByteArray) out = g_byte_array_new();
+    XenPvSaved in;
+    unsigned len;
+
+    xenpv_kbd_key(q, 30, true);
+    xenpv_kbd_key(q, 0x110, true);
+    xenpv_kbd_pop(q);
+    xenpv_kbd_touch_down(q, 3, 1, 2);
+    xenpv_kbd_save(q, out);
+
+    in = (XenPvSaved) { .at = out->data, .left = out->len };
+    g_assert_true(xenpv_kbd_load(to, &in));
+    g_assert_cmpuint(in.left, ==, 0);
+    g_assert_cmpuint(to->nr, ==, 2);
+    g_assert_cmpmem(xenpv_kbd_peek(to), XENPV_KBD_EVENT_SIZE,
+                    xenpv_kbd_peek(q), XENPV_KBD_EVENT_SIZE);
+    xenpv_kbd_pop(to);
+    xenpv_kbd_pop(to);
+    /* Two keys and a contact, and what ends the contact's frame */
+    for (len = 0; xenpv_kbd_peek(to); len++) {
+        xenpv_kbd_pop(to);
+    }
+    g_assert_cmpuint(len, ==, 4);
+    g_assert_true(bitmap_empty(to->told, XENPV_KBD_CODES));
+    g_assert_cmpuint(to->touching_told, ==, 0);
+
+    for (len = 0; len < out->len; len++) {
+        in = (XenPvSaved) { .at = out->data, .left = len };
+        g_assert_false(xenpv_kbd_load(to, &in));
+    }
+    stl_le_p(out->data, XENPV_KBD_QUEUE + 1);
+    in = (XenPvSaved) { .at = out->data, .left = out->len };
+    g_assert_false(xenpv_kbd_load(to, &in));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -313,6 +353,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/kbdif/contact-stuck", test_contact_stuck);
     g_test_add_func("/xenpv/kbdif/random", test_random);
     g_test_add_func("/xenpv/kbdif/scale", test_scale);
+    g_test_add_func("/xenpv/kbdif/saved", test_saved);
     g_test_add_func("/xenpv/kbdif/pixel-exact", test_pixel_exact);
     return g_test_run();
 }

@@ -24,17 +24,23 @@ typedef struct Block {
     uint8_t *mem;
 } Block;
 
-static Block *block_new(uint64_t ram, unsigned vcpus, uint32_t flags)
+static Block *block_with_max(uint64_t ram, uint64_t max_ram, unsigned vcpus,
+                             uint32_t flags)
 {
     Block *b = g_new0(Block, 1);
 
-    xenpv_memory_map_init(&b->map, ram);
+    xenpv_memory_map_init(&b->map, ram, MAX(ram, max_ram));
     g_assert_true(xenpv_block_layout(&b->layout, &b->map, vcpus));
     b->mem = g_malloc(b->layout.size);
     /* What an earlier run has left there must not survive */
     memset(b->mem, 0xa5, b->layout.size);
     xenpv_block_fill(b->mem, &b->layout, &b->map, flags);
     return b;
+}
+
+static Block *block_new(uint64_t ram, unsigned vcpus, uint32_t flags)
+{
+    return block_with_max(ram, ram, vcpus, flags);
 }
 
 static void block_free(Block *b)
@@ -110,7 +116,7 @@ static void test_memory_map(void)
         };
         unsigned j;
 
-        xenpv_memory_map_init(&map, rows[i].ram);
+        xenpv_memory_map_init(&map, rows[i].ram, rows[i].ram);
         g_assert_cmpuint(map.nr_pages, ==, last + 1);
         g_assert_cmpuint(map.low_pages, ==, rows[i].low_pages);
         g_assert_cmphex(xenpv_pfn_to_mfn(&map, last), ==, rows[i].last_mfn);
@@ -135,8 +141,8 @@ static void test_mfn_not_ram(void)
     uint64_t pfn;
     unsigned i;
 
-    xenpv_memory_map_init(&small, 64 * MiB);
-    xenpv_memory_map_init(&large, 8 * GiB);
+    xenpv_memory_map_init(&small, 64 * MiB, 64 * MiB);
+    xenpv_memory_map_init(&large, 8 * GiB, 8 * GiB);
     for (i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_assert_false(xenpv_mfn_to_pfn(&small, bad[i], &pfn));
         g_assert_false(xenpv_mfn_to_pfn(&large, bad[i], &pfn));
@@ -159,7 +165,7 @@ static void test_layout(void)
             XenPvBlockLayout l;
             uint64_t mfns;
 
-            xenpv_memory_map_init(&map, sizes[i]);
+            xenpv_memory_map_init(&map, sizes[i], sizes[i]);
             g_assert_true(xenpv_block_layout(&l, &map, vcpus));
             mfns = xenpv_max_mfn(&map);
             g_assert_cmphex(l.tables, >=, XENPV_OFF_PERCPU +
@@ -179,7 +185,7 @@ static void test_too_much_memory(void)
     XenPvMemoryMap map;
     XenPvBlockLayout l;
 
-    xenpv_memory_map_init(&map, 1024 * GiB);
+    xenpv_memory_map_init(&map, GiB, 1024 * GiB);
     g_assert_false(xenpv_block_layout(&l, &map, 1));
 }
 
@@ -297,6 +303,33 @@ static void test_m2p_is_for_ring_3_only_if_strict(void)
     block_free(strict);
 }
 
+/* Beyond what it starts with the guest has nothing, and may take all */
+static void test_maxmem(void)
+{
+    Block *b = block_with_max(GiB, 5 * GiB, 1, 0);
+    struct xenpv_mon_shared *s = xenpv_block_shared(b->mem);
+    const uint64_t *m2p = (uint64_t *)(b->mem + b->layout.m2p);
+    const uint8_t *types = b->mem + b->layout.types;
+    uint64_t mfn, pfn, has = 0, unused = 0;
+
+    g_assert_cmpuint(s->nr_pages, ==, GiB / 4096);
+    g_assert_cmpuint(s->max_pages, ==, 5 * GiB / 4096);
+    g_assert_cmpuint(s->free_pages, ==, 4 * GiB / 4096);
+    g_assert_cmphex(s->ram_low_end, ==, XENPV_RAM_HOLE);
+    for (mfn = 0; mfn < s->max_mfn; mfn++) {
+        bool ram = xenpv_mfn_to_pfn(&b->map, mfn, &pfn);
+        bool ours = ram && pfn < s->nr_pages;
+
+        g_assert_cmphex(m2p[mfn], ==, ours ? pfn : UINT64_MAX);
+        g_assert_cmphex(types[mfn], ==, ram && !ours ? XENPV_FRAME_FREE : 0);
+        has += ours;
+        unused += ram && !ours;
+    }
+    g_assert_cmpuint(has, ==, s->nr_pages);
+    g_assert_cmpuint(unused, ==, s->free_pages);
+    block_free(b);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -305,6 +338,7 @@ int main(int argc, char **argv)
     g_test_add_func("/monitor-block/layout", test_layout);
     g_test_add_func("/monitor-block/too-much-memory", test_too_much_memory);
     g_test_add_func("/monitor-block/shared", test_shared);
+    g_test_add_func("/monitor-block/maxmem", test_maxmem);
     g_test_add_func("/monitor-block/image", test_image_is_at_the_start);
     g_test_add_func("/monitor-block/m2p-inverts-p2m", test_m2p_inverts_p2m);
     g_test_add_func("/monitor-block/types-clear", test_types_start_clear);

@@ -71,18 +71,75 @@ void xenpv_bus_quiesce(XenPvBus *bus)
     }
 }
 
+static void set_held(XenPvBus *bus, bool held)
+{
+    XenPvDevice *dev;
+
+    bus->held = held;
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        qatomic_set(&dev->held, held);
+    }
+}
+
 void xenpv_bus_restart(XenPvBus *bus)
 {
     XenPvDevice *dev;
 
     trace_xenpv_bus_restart(bus->guest);
     bus->quiet = false;
+    bus->loading = false;
+    set_held(bus, false);
     QTAILQ_FOREACH(dev, &bus->devices, next) {
         /* Also those that never were quiet: nobody starts half way. */
         xenpv_dev_quiesce(dev, false);
         xenpv_dev_restart(dev);
     }
     xenpv_toolstack_start(bus);
+}
+
+void xenpv_bus_hold(XenPvBus *bus)
+{
+    XenPvDevice *dev;
+
+    trace_xenpv_bus_hold(bus->guest);
+    set_held(bus, true);
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        xenpv_dev_hold(dev);
+    }
+}
+
+void xenpv_bus_go_on(XenPvBus *bus)
+{
+    bool loaded = bus->loading;
+    XenPvDevice *dev;
+
+    if (!bus->held) {
+        return;
+    }
+    trace_xenpv_bus_go_on(bus->guest, loaded);
+    bus->loading = false;
+    set_held(bus, false);
+    if (loaded) {
+        bus->quiet = false;
+    }
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        xenpv_dev_go_on(dev, loaded);
+    }
+    if (loaded) {
+        xenpv_toolstack_start(bus);
+    }
+}
+
+void xenpv_bus_await_load(XenPvBus *bus)
+{
+    XenPvDevice *dev;
+
+    xenpv_bus_quiesce(bus);
+    QTAILQ_FOREACH(dev, &bus->devices, next) {
+        dev->in_store = false;  /* the store will be another */
+    }
+    set_held(bus, true);
+    bus->loading = true;
 }
 
 void xenpv_bus_set_guest(XenPvBus *bus, XenPvDomid guest)

@@ -72,7 +72,9 @@ static bool event_deliver(XenPvEvent *event)
 {
     XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(event->dev);
 
-    return dc->event(event->dev, event->opaque);
+    /* What it was about is still there afterwards. */
+    return !qatomic_read(&event->dev->held) &&
+           dc->event(event->dev, event->opaque);
 }
 
 static void event_fired(void *opaque)
@@ -194,6 +196,15 @@ void xenpv_event_again(XenPvEvent *event)
 {
     if (event->again) {
         qemu_bh_schedule(event->again);
+    }
+}
+
+void xenpv_connection_go_on(XenPvDevice *dev)
+{
+    XenPvEvent *event;
+
+    QLIST_FOREACH(event, &dev->events, next) {
+        xenpv_event_again(event);
     }
 }
 

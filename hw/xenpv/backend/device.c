@@ -16,6 +16,7 @@
 #include "qemu/timer.h"
 #include "qapi/error.h"
 #include "hw/qdev-properties.h"
+#include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "hw/xenpv/trace.h"
 #include "internal.h"
@@ -476,6 +477,9 @@ static void dev_recheck(void *opaque)
 {
     XenPvDevice *dev = opaque;
 
+    if (dev->held) {
+        return;                 /* whoever ends that looks anyway */
+    }
     if (dev->busy) {
         dev->recheck_again = true;
         return;
@@ -578,6 +582,116 @@ void xenpv_dev_restart(XenPvDevice *dev)
     }
 }
 
+/* ---- in a stream ---- */
+
+void xenpv_dev_hold(XenPvDevice *dev)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+
+    if (dev->connected && dc->settle) {
+        dc->settle(dev);
+    }
+}
+
+void xenpv_dev_go_on(XenPvDevice *dev, bool loaded)
+{
+    if (loaded && !dev->in_store) {
+        xenpv_dev_restart(dev);
+        return;
+    }
+    xenpv_connection_go_on(dev);
+    xenpv_dev_schedule_recheck(dev);
+}
+
+void xenpv_dev_save(XenPvDevice *dev, XenPvDevSaved *saved)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+
+    g_byte_array_set_size(saved->driver, 0);
+    if (dev->connected && dc->save) {
+        dc->save(dev, saved->driver);
+    }
+    *saved = (XenPvDevSaved) {
+        .driver = saved->driver,
+        .in_store = dev->in_store,
+        .connected = dev->connected,
+        .failed = dev->failed,
+        .closing = dev->closing,
+        .unplugged = dev->unplugged,
+        .error_noted = dev->error_noted,
+        .be_state = dev->be_state,
+    };
+}
+
+/* Is this a place a walk can be at? */
+static bool judge_saved(const XenPvDevSaved *saved, Error **errp)
+{
+    switch (saved->be_state) {
+    case XenbusStateConnected:
+    case XenbusStateReconfigured:
+    case XenbusStateClosing:
+        return true;
+    case XenbusStateInitWait:
+    case XenbusStateClosed:
+        if (!saved->connected) {
+            return true;
+        }
+        break;
+    default:
+        break;
+    }
+    error_setg(errp, "state %" PRIu32 " is not one it can have been saved in",
+               saved->be_state);
+    return false;
+}
+
+/* A front end that has made a mess of its own keys meets its end here. */
+static bool dev_reconnect(XenPvDevice *dev, const XenPvDevSaved *saved,
+                          Error **errp)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    XenPvSaved in = { .at = saved->driver->data, .left = saved->driver->len };
+    Error *err = NULL;
+
+    if (!dev_connect(dev, &err)) {
+        dev_fail_now(dev, err);
+        return true;
+    }
+    if (dc->load && !dc->load(dev, &in, errp)) {
+        return false;
+    }
+    if (in.bad || in.left) {
+        error_setg(errp, "%zu bytes too many, or too few", in.left);
+        return false;
+    }
+    return true;
+}
+
+bool xenpv_dev_resume(XenPvDevice *dev, const XenPvDevSaved *saved,
+                      Error **errp)
+{
+    if (!saved->in_store) {
+        return true;            /* plugged when vCPUs run */
+    }
+    if (!judge_saved(saved, errp) || !xenpv_nodes_resume(dev, errp)) {
+        return false;
+    }
+    dev->in_store = true;
+    dev->online = true;
+    dev->watching = true;
+    if (!xenpv_nodes_watch(dev, errp)) {
+        return false;
+    }
+    dev->be_state = saved->be_state;
+    dev->failed = saved->failed;
+    dev->closing = saved->closing;
+    dev->unplugged = saved->unplugged;
+    dev->error_noted = saved->error_noted;
+    trace_xenpv_dev_resume(dev->label, xenpv_state_name(dev->be_state),
+                           saved->connected);
+    return !saved->connected || dev_reconnect(dev, saved, errp);
+}
+
 /*
  * The first request asks the front end to let go.  The next one, which QEMU
  * passes on only after a while, does not ask.
@@ -644,6 +758,23 @@ static bool dev_set_identity(XenPvDevice *dev, XenPvBus *bus, Error **errp)
     return true;
 }
 
+/* One line that names the device, as long as it is there. */
+static bool dev_block_saving(XenPvDevice *dev, Error **errp)
+{
+    if (!dev->hv->can_save) {
+        error_setg(&dev->blocker, "%s is a back end for a domain of a Xen "
+                   "host: only its toolstack can save or migrate that",
+                   dev->label);
+    } else if (!XENPV_DEVICE_GET_CLASS(dev)->can_save) {
+        error_setg(&dev->blocker, "%s (%s) cannot be saved or migrated yet",
+                   dev->label, object_get_typename(OBJECT(dev)));
+    } else if (dev->adopted) {
+        error_setg(&dev->blocker, "%s was made by nodes in xenstore and "
+                   "cannot be saved or migrated", dev->label);
+    }
+    return !dev->blocker || !migrate_add_blocker(&dev->blocker, errp);
+}
+
 static void dev_watch_keys(XenPvDevice *dev)
 {
     XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
@@ -670,6 +801,7 @@ static void dev_take_apart(XenPvDevice *dev, XenPvBus *bus)
         dc->unrealize(dev);
     }
     g_free(g_steal_pointer(&dev->keys));
+    migrate_del_blocker(&dev->blocker);
 }
 
 static void dev_unrealize(DeviceState *qdev)
@@ -687,10 +819,14 @@ static void dev_realize(DeviceState *qdev, Error **errp)
     XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
     XenPvBus *bus = XENPV_BUS(qdev_get_parent_bus(qdev));
 
-    if (!dev_set_identity(dev, bus, errp) ||
-        (dc->realize && !dc->realize(dev, errp))) {
+    if (!dev_set_identity(dev, bus, errp) || !dev_block_saving(dev, errp)) {
         return;
     }
+    if (dc->realize && !dc->realize(dev, errp)) {
+        migrate_del_blocker(&dev->blocker);
+        return;
+    }
+    dev->held = bus->held;
     xenpv_nodes_set_paths(dev);
     dev_watch_keys(dev);
     dev->recheck_bh = qemu_bh_new(dev_recheck, dev);
@@ -735,6 +871,7 @@ static void dev_init(Object *obj)
     unsigned i;
 
     dev->maps = g_ptr_array_new();
+    dev->saved.driver = g_byte_array_new();
     QLIST_INIT(&dev->events);
     dev->nr_back_keys = dc->backend_keys ?
         g_strv_length((GStrv)dc->backend_keys) : 0;
@@ -760,6 +897,7 @@ static void dev_finalize(Object *obj)
     g_free(dev->back_keys);
     g_clear_pointer(&dev->front_nodes, g_hash_table_unref);
     g_ptr_array_free(dev->maps, true);
+    g_byte_array_unref(dev->saved.driver);
     g_free(dev->be_path);
     g_free(dev->fe_path);
     g_free(dev->label);
@@ -790,12 +928,6 @@ static const Property dev_properties[] = {
     DEFINE_PROP_INT32("devid", XenPvDevice, devid, -1),
 };
 
-/* A saved front end has rings and grants that a new back end never saw. */
-static const VMStateDescription dev_vmstate = {
-    .name = TYPE_XENPV_DEVICE,
-    .unmigratable = 1,
-};
-
 static void dev_class_init(ObjectClass *class, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(class);
@@ -803,7 +935,7 @@ static void dev_class_init(ObjectClass *class, void *data)
     dc->bus_type = TYPE_XENPV_BUS;
     dc->realize = dev_realize;
     dc->unrealize = dev_unrealize;
-    dc->vmsd = &dev_vmstate;
+    dc->vmsd = &xenpv_dev_vmstate;
     device_class_set_props(dc, dev_properties);
     object_class_property_add_enum(class, "backend", "XenPvServer",
                                    &server_lookup, dev_get_server,

@@ -9,6 +9,7 @@
  *   nodes.c       its directories in xenstore
  *   connection.c  its maps and channels
  *   walk.c        the walk as tables
+ *   migrate.c     what QEMU's streams are told of a device
  *   bridge.c      what ties the bus to a machine
  */
 #ifndef HW_XENPV_BACKEND_INTERNAL_H
@@ -57,6 +58,12 @@ void xenpv_nodes_remove(XenPvDevice *dev);
 bool xenpv_nodes_watch(XenPvDevice *dev, Error **errp);
 void xenpv_nodes_unwatch(XenPvDevice *dev);
 
+/*
+ * The directories have come with a stream: are they this device's, and offer
+ * what it offers?  What the driver knows of them is what is there.
+ */
+bool xenpv_nodes_resume(XenPvDevice *dev, Error **errp);
+
 /* Call the driver's advertise and publish InitWait, as one. */
 bool xenpv_nodes_advertise(XenPvDevice *dev, Error **errp);
 
@@ -97,6 +104,9 @@ bool xenpv_nodes_judge_number(const char *text, uint64_t max,
 
 /* ---- connection.c ---- */
 
+/* Deliver what has been held back. */
+void xenpv_connection_go_on(XenPvDevice *dev);
+
 /* Deliver no more events. */
 void xenpv_connection_silence(XenPvDevice *dev);
 
@@ -131,6 +141,17 @@ void xenpv_dev_restart(XenPvDevice *dev);
 /* See xenpv_bus_leave(). */
 void xenpv_dev_leave(XenPvDevice *dev);
 
+/* See xenpv_bus_hold() and xenpv_bus_go_on(). */
+void xenpv_dev_hold(XenPvDevice *dev);
+void xenpv_dev_go_on(XenPvDevice *dev, bool loaded);
+
+/* The core's part of a stream, to where @saved is. */
+void xenpv_dev_save(XenPvDevice *dev, XenPvDevSaved *saved);
+
+/* The guest has been loaded: go on where the other QEMU stopped. */
+bool xenpv_dev_resume(XenPvDevice *dev, const XenPvDevSaved *saved,
+                      Error **errp);
+
 /* An unplug request of the user. */
 bool xenpv_dev_unplug(XenPvDevice *dev, Error **errp);
 
@@ -139,6 +160,10 @@ void xenpv_dev_destroy(XenPvDevice *dev, XenPvBus *bus);
 
 /* For "info qtree". */
 char *xenpv_dev_describe(XenPvDevice *dev, int indent);
+
+/* ---- migrate.c ---- */
+
+extern const VMStateDescription xenpv_dev_vmstate;
 
 /* ---- bus.c ---- */
 

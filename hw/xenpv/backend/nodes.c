@@ -234,10 +234,39 @@ typedef struct Node {
     const char *value;
 } Node;
 
+/* A key that says how things are with us, and so differs between two of us */
+static bool is_live_key(XenPvDevice *dev, const char *key)
+{
+    const char *const *keys = XENPV_DEVICE_GET_CLASS(dev)->live_keys;
+
+    return keys && g_strv_contains(keys, key);
+}
+
+static bool compare_back(XenPvDevice *dev, const Node *node, Error **errp)
+{
+    g_autofree char *there = NULL;
+    int err;
+
+    g_hash_table_add(dev->compared, g_strdup(node->key));
+    there = read_key(dev, dev->be_path, node->key, &err);
+    if (!there || strcmp(there, node->value)) {
+        g_autofree char *shown = there ? g_strescape(there, NULL) : NULL;
+
+        error_setg(errp, "%s is %s here and was %.*s for the guest that was "
+                   "saved", node->key, node->value, SHOWN_VALUE,
+                   shown ?: "absent");
+        return false;
+    }
+    return true;
+}
+
 static bool publish_back(XenPvDevice *dev, const void *opaque, Error **errp)
 {
     const Node *node = opaque;
 
+    if (dev->compared && !is_live_key(dev, node->key)) {
+        return compare_back(dev, node, errp);
+    }
     if (!write_key(dev, dev->be_path, node->key, node->value, errp)) {
         return false;
     }
@@ -245,11 +274,24 @@ static bool publish_back(XenPvDevice *dev, const void *opaque, Error **errp)
     return true;
 }
 
+/* The guest hears of a change only if there is one. */
+static bool is_there_already(XenPvDevice *dev, const Node *node)
+{
+    g_autofree char *there = NULL;
+    int unused_err;
+
+    there = read_key(dev, dev->fe_path, node->key, &unused_err);
+    return !g_strcmp0(there, node->value);
+}
+
 static bool publish_front(XenPvDevice *dev, const void *opaque, Error **errp)
 {
     const Node *node = opaque;
     g_autofree char *path = g_strdup_printf("%s/%s", dev->fe_path, node->key);
 
+    if (dev->compared && is_there_already(dev, node)) {
+        return true;
+    }
     return front_is_there(dev, errp) &&
            write_key(dev, dev->fe_path, node->key, node->value, errp) &&
            set_perms(dev, path, dev->hv->self, dev->guest, errp);
@@ -536,6 +578,62 @@ bool xenpv_dev_update(XenPvDevice *dev, Error **errp)
 {
     return !dev->in_store || dev->delegated ||
            xenpv_nodes_transaction(dev, update, NULL, errp);
+}
+
+/* What we do not offer was not to be had either. */
+static bool offers_no_more(XenPvDevice *dev, Error **errp)
+{
+    static const char *const kinds[] = {
+        "feature-", "max-", "multi-queue-", "discard-", "request-",
+    };
+    g_auto(GStrv) names = NULL;
+    unsigned i, k;
+    int err;
+
+    names = xenpv_store_list(dev->hv, NULL, dev->be_path, &err);
+    if (!names) {
+        error_setg_errno(errp, err, "cannot list %s", dev->be_path);
+        return false;
+    }
+    for (i = 0; names[i]; i++) {
+        for (k = 0; k < ARRAY_SIZE(kinds); k++) {
+            if (g_str_has_prefix(names[i], kinds[k]) &&
+                !is_live_key(dev, names[i]) &&
+                !g_hash_table_contains(dev->compared, names[i])) {
+                error_setg(errp, "the guest that was saved has %.*s, which is "
+                           "not to be had here", SHOWN_VALUE, names[i]);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool compare_offer(XenPvDevice *dev, Error **errp)
+{
+    XenPvDeviceClass *dc = XENPV_DEVICE_GET_CLASS(dev);
+    bool ok;
+
+    dev->compared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                          NULL);
+    ok = (!dc->advertise || dc->advertise(dev, errp)) &&
+         offers_no_more(dev, errp);
+    g_clear_pointer(&dev->compared, g_hash_table_unref);
+    return ok;
+}
+
+bool xenpv_nodes_resume(XenPvDevice *dev, Error **errp)
+{
+    g_autofree char *frontend = NULL;
+    int err;
+
+    forget_known(dev);
+    frontend = read_text(dev, dev->be_path, "frontend", SIZE_MAX, &err);
+    if (g_strcmp0(frontend, dev->fe_path)) {
+        error_setg(errp, "is not in the store of the guest that was saved");
+        return false;
+    }
+    return compare_offer(dev, errp) && read_back_keys(dev, errp);
 }
 
 bool xenpv_nodes_publish_state(XenPvDevice *dev, enum xenbus_state state,

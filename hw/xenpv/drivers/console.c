@@ -280,7 +280,8 @@ static uint32_t console_take(XenConsole *con)
 static bool console_waiting(XenConsole *con)
 {
     return !fifo8_is_empty(&con->backlog) ||
-           (con->connection && xenpv_byte_ring_filled(&con->out));
+           (con->connection && !xenpv_dev_held(XENPV_DEVICE(con)) &&
+            xenpv_byte_ring_filled(&con->out));
 }
 
 static void console_pump_once(XenConsole *con)
@@ -290,7 +291,7 @@ static void console_pump_once(XenConsole *con)
     if (console_has_reader(con)) {
         backlog_flush(con);
     }
-    if (con->connection) {
+    if (con->connection && !xenpv_dev_held(XENPV_DEVICE(con))) {
         taken = console_take(con);
     }
     if (taken) {
@@ -359,7 +360,8 @@ static void console_last_words(XenConsole *con)
 static int console_can_receive(void *opaque)
 {
     XenConsole *con = opaque;
-    uint32_t room = con->connection ? xenpv_byte_ring_space(&con->in) : 0;
+    uint32_t room = con->connection && !xenpv_dev_held(XENPV_DEVICE(con)) ?
+        xenpv_byte_ring_space(&con->in) : 0;
 
     con->in_refused = !room;
     return room;
@@ -679,6 +681,7 @@ static void console_class_init(ObjectClass *class, void *data)
     pc->connect = console_connect;
     pc->disconnect = console_disconnect;
     pc->event = console_event;
+    pc->can_save = true;
     pc->print = console_print;
 }
 

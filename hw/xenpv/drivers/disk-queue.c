@@ -384,14 +384,14 @@ static int read_indirect(XenPvDiskRequest *req)
     return BLKIF_RSP_OKAY;
 }
 
-static int judge(XenPvDiskRequest *req, const void *slot)
+static int judge(XenPvDiskRequest *req)
 {
     XenPvDisk *disk = req->queue->disk;
     XenPvBlkifLimits limits = disk->limits;
     int status;
 
     limits.sectors = qatomic_read__nocheck(&disk->limits.sectors);
-    status = xenpv_blkif_decode(req->queue->abi, slot, disk->unit_shift,
+    status = xenpv_blkif_decode(req->queue->abi, req->slot, disk->unit_shift,
                                 &req->rq, req->segs);
     if (status != BLKIF_RSP_OKAY) {
         return status;
@@ -422,19 +422,21 @@ static void refuse(XenPvDiskRequest *req, int status)
 /* Returns false if no more can be taken for now. */
 static bool take_one(XenPvDiskQueue *queue)
 {
-    uint8_t slot[XENPV_BLKIF_MAX_STRIDE];
     XenPvDiskRequest *req;
     int status;
 
-    if (queue->fence || queue->deferred ||
-        !xenpv_ring_take(&queue->ring, slot, queue->ring.stride)) {
+    if (queue->fence || queue->deferred) {
+        return false;
+    }
+    req = request_get(queue);
+    if (!xenpv_ring_take(&queue->ring, req->slot, queue->ring.stride)) {
+        request_put(req);
         return false;
     }
     qatomic_inc(&queue_device(queue)->in_flight);
     queue->active++;
     queue->stats.requests++;
-    req = request_get(queue);
-    status = judge(req, slot);
+    status = judge(req);
     trace_xenpv_disk_take(queue_device(queue)->label, req->rq.id, req->rq.op,
                           req->rq.sector, req->rq.nr_segs, status);
     if (status != BLKIF_RSP_OKAY) {
@@ -559,6 +561,25 @@ void xenpv_disk_queue_abort(void *opaque)
     if (req) {
         finish(req, -EIO);
     }
+}
+
+static uint32_t give_back(XenPvDiskQueue *queue, XenPvDiskRequest *list,
+                          uint32_t nr)
+{
+    for (; list; list = list->next) {
+        xenpv_ring_give_back(&queue->ring, nr++, list->slot);
+    }
+    return nr;
+}
+
+/* Requests are repeated from their beginning, which does no harm to any. */
+void xenpv_disk_queue_settle(XenPvDiskQueue *queue)
+{
+    uint32_t nr = give_back(queue, queue->stopped, 0);
+
+    nr = give_back(queue, queue->parked, nr);
+    nr = give_back(queue, queue->deferred, nr);
+    trace_xenpv_disk_settle(queue_device(queue)->label, nr, queue->active);
 }
 
 void xenpv_disk_queue_cleanup(XenPvDiskQueue *queue)

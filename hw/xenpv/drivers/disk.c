@@ -923,6 +923,16 @@ static bool disk_event(XenPvDevice *dev, void *opaque)
     return xenpv_disk_queue_run(opaque);
 }
 
+static void disk_settle(XenPvDevice *dev)
+{
+    XenPvDisk *disk = XENPV_DISK(dev);
+    unsigned i;
+
+    for (i = 0; i < disk->nr_queues; i++) {
+        xenpv_disk_queue_settle(&disk->queue[i]);
+    }
+}
+
 static void disk_print(XenPvDevice *dev, GString *out, int indent)
 {
     XenPvDisk *disk = XENPV_DISK(dev);
@@ -988,6 +998,8 @@ static void disk_class_init(ObjectClass *class, void *data)
     xdc->connect = disk_connect;
     xdc->disconnect = disk_disconnect;
     xdc->event = disk_event;
+    xdc->can_save = true;
+    xdc->settle = disk_settle;
     xdc->backend_key = disk_backend_key;
     xdc->print = disk_print;
     set_bit(DEVICE_CATEGORY_STORAGE, dc->categories);

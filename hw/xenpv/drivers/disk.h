@@ -54,6 +54,7 @@ typedef struct XenPvDiskPage XenPvDiskPage;
  * @acct: for the block layer's statistics
  * @started: @acct is running
  * @held: the data path has something to let go of
+ * @slot: as it lay in the ring
  * @nr_pages: in @pins, @page or @chunk, what it has
  * @iov: room for @qiov
  * @segs: the segments of the data, in order
@@ -73,6 +74,7 @@ typedef struct XenPvDiskRequest {
     bool started;
     bool held;
     uint16_t nr_pages;
+    uint8_t slot[XENPV_BLKIF_MAX_STRIDE];
     struct iovec *iov;
     XenPvBlkifSeg *segs;
     union {
@@ -276,6 +278,13 @@ bool xenpv_disk_queue_run(XenPvDiskQueue *queue);
  * In the queue's thread.  What the block layer has goes on.
  */
 void xenpv_disk_queue_abort(void *queue);
+
+/**
+ * xenpv_disk_queue_settle: give back what waits for better times
+ *
+ * While nothing is under way, in any thread.  See XenPvDeviceClass.settle.
+ */
+void xenpv_disk_queue_settle(XenPvDiskQueue *queue);
 
 /** xenpv_disk_queue_cleanup: the end; nothing is in flight any more */
 void xenpv_disk_queue_cleanup(XenPvDiskQueue *queue);

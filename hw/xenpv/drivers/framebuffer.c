@@ -384,7 +384,8 @@ static void send_period(XenFramebuffer *fb)
 {
     uint8_t ev[XENPV_FB_EVENT_SIZE];
 
-    if (!fb->tell_period || !fb->event) {
+    if (!fb->tell_period || !fb->event ||
+        xenpv_dev_held(XENPV_DEVICE(fb))) {
         return;
     }
     xenpv_fb_refresh_period(ev, fb->period);
@@ -577,6 +578,40 @@ static bool fb_connect(XenPvDevice *dev, Error **errp)
     return true;
 }
 
+/* The shared page has the first mode; events since then have changed it. */
+static void fb_save(XenPvDevice *dev, GByteArray *out)
+{
+    const XenPvFbMode *mode = &XEN_FRAMEBUFFER(dev)->mode;
+
+    xenpv_saved_put_u32(out, mode->width);
+    xenpv_saved_put_u32(out, mode->height);
+    xenpv_saved_put_u32(out, mode->depth);
+    xenpv_saved_put_u32(out, mode->stride);
+    xenpv_saved_put_u32(out, mode->offset);
+}
+
+static bool fb_load(XenPvDevice *dev, XenPvSaved *in, Error **errp)
+{
+    XenFramebuffer *fb = XEN_FRAMEBUFFER(dev);
+    XenPvFbMode mode;
+
+    mode.width = xenpv_saved_u32(in);
+    mode.height = xenpv_saved_u32(in);
+    mode.depth = xenpv_saved_u32(in);
+    mode.stride = xenpv_saved_u32(in);
+    mode.offset = xenpv_saved_u32(in);
+    if (in->bad || !xenpv_fb_check_mode(&mode, fb->len, errp)) {
+        return false;
+    }
+    if (!xenpv_fb_dirty_init(&fb->dirty, mode.width, mode.height)) {
+        error_setg(errp, "no memory for %" PRIu32 " lines", mode.height);
+        return false;
+    }
+    fb->mode = mode;
+    fb->new_mode = true;
+    return true;
+}
+
 static void fb_disconnect(XenPvDevice *dev)
 {
     XenFramebuffer *fb = XEN_FRAMEBUFFER(dev);
@@ -712,6 +747,9 @@ static void fb_class_init(ObjectClass *class, void *data)
     pc->connect = fb_connect;
     pc->disconnect = fb_disconnect;
     pc->event = fb_event;
+    pc->can_save = true;
+    pc->save = fb_save;
+    pc->load = fb_load;
     pc->print = fb_print;
 }
 

@@ -106,6 +106,9 @@ static void input_flush(XenInput *in)
 {
     const uint8_t *ev;
 
+    if (xenpv_dev_held(XENPV_DEVICE(in))) {
+        return;
+    }
     while ((ev = xenpv_kbd_peek(&in->queue)) &&
            xenpv_event_ring_put(&in->in, ev)) {
         trace_xenpv_input_event(XENPV_DEVICE(in)->label, ev[0], ev[1],
@@ -540,6 +543,20 @@ static bool input_connect(XenPvDevice *dev, Error **errp)
     return in->event && register_handlers(in, errp);
 }
 
+static void input_save(XenPvDevice *dev, GByteArray *out)
+{
+    xenpv_kbd_save(&XEN_INPUT(dev)->queue, out);
+}
+
+static bool input_load(XenPvDevice *dev, XenPvSaved *in, Error **errp)
+{
+    if (!xenpv_kbd_load(&XEN_INPUT(dev)->queue, in)) {
+        error_setg(errp, "impossible events");
+        return false;
+    }
+    return true;
+}
+
 static void input_disconnect(XenPvDevice *dev)
 {
     XenInput *in = XEN_INPUT(dev);
@@ -706,6 +723,9 @@ static void input_class_init(ObjectClass *class, void *data)
     pc->connect = input_connect;
     pc->disconnect = input_disconnect;
     pc->event = input_event;
+    pc->can_save = true;
+    pc->save = input_save;
+    pc->load = input_load;
     pc->frontend_key = input_frontend_key;
     pc->print = input_print;
 }

@@ -217,6 +217,53 @@ void xenpv_kbd_pop(XenPvKbdQueue *q)
     q->nr--;
 }
 
+void xenpv_kbd_save(const XenPvKbdQueue *q, GByteArray *out)
+{
+    unsigned i;
+
+    xenpv_saved_put_u32(out, q->nr);
+    for (i = 0; i < q->nr; i++) {
+        g_byte_array_append(out, q->event[(q->first + i) % XENPV_KBD_QUEUE],
+                            XENPV_KBD_EVENT_SIZE);
+    }
+    for (i = 0; i < XENPV_KBD_CODES; i += 8) {
+        xenpv_saved_put_u8(out, q->told[i / BITS_PER_LONG] >>
+                                i % BITS_PER_LONG);
+    }
+    xenpv_saved_put_u32(out, q->touching_told);
+}
+
+/* Events need no judge: they go to the guest, as its own. */
+bool xenpv_kbd_load(XenPvKbdQueue *q, XenPvSaved *in)
+{
+    uint32_t nr = xenpv_saved_u32(in), touching, i, bit;
+    const uint8_t *events;
+
+    xenpv_kbd_reset(q);
+    if (nr > XENPV_KBD_QUEUE) {
+        return false;
+    }
+    events = xenpv_saved_take(in, nr * XENPV_KBD_EVENT_SIZE);
+    if (!events) {
+        return false;
+    }
+    memcpy(q->event, events, nr * XENPV_KBD_EVENT_SIZE);
+    q->nr = nr;
+    for (i = 0; i < XENPV_KBD_CODES; i += 8) {
+        uint8_t eight = xenpv_saved_u8(in);
+
+        for (bit = 0; bit < 8; bit++) {
+            if (eight & (1 << bit)) {
+                set_bit(i + bit, q->told);
+            }
+        }
+    }
+    touching = xenpv_saved_u32(in);
+    q->touching_told = touching;
+    q->lost = true;
+    return !in->bad && !(touching >> XENPV_KBD_MAX_CONTACTS);
+}
+
 /*
  * Displays make x * RAW_MAX / size of a pixel and drop what is behind the
  * point: rounded the other way it is the pixel again.

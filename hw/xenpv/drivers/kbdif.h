@@ -20,6 +20,7 @@
 #ifndef HW_XENPV_DRIVERS_KBDIF_H
 #define HW_XENPV_DRIVERS_KBDIF_H
 
+#include "hw/xenpv/saved.h"
 #include "qemu/bitmap.h"
 
 #define XENPV_KBD_EVENT_SIZE    40
@@ -88,6 +89,18 @@ void xenpv_kbd_touch_sync(XenPvKbdQueue *q);
 const uint8_t *xenpv_kbd_peek(XenPvKbdQueue *q);
 /** xenpv_kbd_pop: that one is in the ring */
 void xenpv_kbd_pop(XenPvKbdQueue *q);
+
+/** xenpv_kbd_save: append what the front end has yet to hear */
+void xenpv_kbd_save(const XenPvKbdQueue *q, GByteArray *out);
+/**
+ * xenpv_kbd_load: go on as the queue that was saved
+ *
+ * What is held down was held down elsewhere: the front end will hear that it
+ * is up.
+ *
+ * Returns: false if there never was such a queue
+ */
+bool xenpv_kbd_load(XenPvKbdQueue *q, XenPvSaved *in);
 
 /**
  * xenpv_kbd_scale: a position between 0 and XENPV_KBD_RAW_MAX, in pixels

@@ -145,12 +145,16 @@ static uint32_t get_staged_size(XenPvNet *net, const XenPvNetifCtrl *req,
     return XEN_NETIF_CTRL_STATUS_SUCCESS;
 }
 
-static bool stage_one(XenPvNetQueue *queue, const uint8_t *entry)
+static void stage_begin(XenPvNetQueue *queue)
+{
+    if (!queue->staged) {
+        queue->staged = g_hash_table_new_full(NULL, NULL, NULL, unmap_staged);
+    }
+}
+
+static bool stage_ref(XenPvNetQueue *queue, uint32_t ref, bool readonly)
 {
     XenPvDevice *dev = XENPV_DEVICE(queue->net);
-    uint32_t ref = ldl_le_p(entry + GREF_REF);
-    bool readonly = lduw_le_p(entry + GREF_FLAGS) &
-                    XEN_NETIF_CTRLF_GREF_readonly;
     XenPvMap *map;
 
     if (xenpv_net_staged(queue, ref)) {
@@ -159,6 +163,13 @@ static bool stage_one(XenPvNetQueue *queue, const uint8_t *entry)
     map = xenpv_grant_map(dev->hv, dev->guest, &ref, 1, readonly, NULL);
     return map && g_hash_table_insert(queue->staged, GUINT_TO_POINTER(ref),
                                       map);
+}
+
+static bool stage_one(XenPvNetQueue *queue, const uint8_t *entry)
+{
+    return stage_ref(queue, ldl_le_p(entry + GREF_REF),
+                     lduw_le_p(entry + GREF_FLAGS) &
+                     XEN_NETIF_CTRLF_GREF_readonly);
 }
 
 /* Returns the queue, with the list; NULL: a request that cannot be */
@@ -190,9 +201,7 @@ static uint32_t add_staged(XenPvNet *net, const XenPvNetifCtrl *req,
     if (!queue) {
         return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
     }
-    if (!queue->staged) {
-        queue->staged = g_hash_table_new_full(NULL, NULL, NULL, unmap_staged);
-    }
+    stage_begin(queue);
     if (nr > XENPV_NET_MAX_STAGED - g_hash_table_size(queue->staged)) {
         return XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER;
     }
@@ -299,4 +308,130 @@ bool xenpv_net_ctrl_run(XenPvNet *net)
         xenpv_dev_fail(XENPV_DEVICE(net), err);
     }
     return done;
+}
+
+/* ---- in a stream ---- */
+
+static void put_hash(const XenPvNetifHash *hash, GByteArray *out)
+{
+    uint32_t i;
+
+    xenpv_saved_put_u32(out, hash->algorithm);
+    xenpv_saved_put_u32(out, hash->types);
+    g_byte_array_append(out, hash->key, sizeof(hash->key));
+    xenpv_saved_put_u32(out, hash->nr_mapping);
+    for (i = 0; i < hash->nr_mapping; i++) {
+        xenpv_saved_put_u32(out, hash->mapping[i]);
+    }
+}
+
+static void put_staged(XenPvNetQueue *queue, GByteArray *out)
+{
+    GHashTableIter iter;
+    gpointer ref, map;
+
+    xenpv_saved_put_u32(out, queue->staged ?
+                             g_hash_table_size(queue->staged) : 0);
+    if (!queue->staged) {
+        return;
+    }
+    g_hash_table_iter_init(&iter, queue->staged);
+    while (g_hash_table_iter_next(&iter, &ref, &map)) {
+        xenpv_saved_put_u32(out, GPOINTER_TO_UINT(ref));
+        xenpv_saved_put_u8(out, ((XenPvMap *)map)->readonly);
+    }
+}
+
+void xenpv_net_save(XenPvDevice *dev, GByteArray *out)
+{
+    XenPvNet *net = XENPV_NET(dev);
+    unsigned i;
+
+    put_hash(&net->hash, out);
+    xenpv_saved_put_u32(out, net->nr_mcast);
+    g_byte_array_append(out, net->mcast[0], net->nr_mcast * 6);
+    xenpv_saved_put_u32(out, net->nr_queues);
+    for (i = 0; i < net->nr_queues; i++) {
+        put_staged(&net->queue[i], out);
+    }
+}
+
+static bool get_hash(XenPvNet *net, XenPvSaved *in)
+{
+    XenPvNetifHash hash = { 0 };
+    const uint8_t *key;
+    uint32_t i;
+
+    hash.algorithm = xenpv_saved_u32(in);
+    hash.types = xenpv_saved_u32(in);
+    key = xenpv_saved_take(in, sizeof(hash.key));
+    hash.nr_mapping = xenpv_saved_u32(in);
+    if (in->bad || hash.nr_mapping > XENPV_NETIF_MAX_MAPPING ||
+        hash.algorithm > XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ ||
+        hash.types & ~XENPV_NETIF_HASH_TYPES) {
+        return false;
+    }
+    memcpy(hash.key, key, sizeof(hash.key));
+    for (i = 0; i < hash.nr_mapping; i++) {
+        hash.mapping[i] = xenpv_saved_u32(in);
+        /* The guest may have reconsidered how many it has. */
+        if (hash.mapping[i] >= net->nr_queues) {
+            hash.mapping[i] = 0;
+        }
+    }
+    net->hash = hash;
+    return !in->bad;
+}
+
+static bool get_mcast(XenPvNet *net, XenPvSaved *in)
+{
+    uint32_t nr = xenpv_saved_u32(in);
+    const uint8_t *addresses;
+
+    if (nr > XENPV_NET_MAX_MCAST) {
+        return false;
+    }
+    addresses = xenpv_saved_take(in, nr * 6);
+    if (!addresses) {
+        return false;
+    }
+    memcpy(net->mcast, addresses, nr * 6);
+    net->nr_mcast = nr;
+    return true;
+}
+
+/* What cannot be mapped any more is an error of the packet that uses it. */
+static bool get_staged(XenPvNetQueue *queue, XenPvSaved *in)
+{
+    uint32_t nr = xenpv_saved_u32(in), i;
+
+    if (in->bad || nr > XENPV_NET_MAX_STAGED) {
+        return false;
+    }
+    for (i = 0; i < nr; i++) {
+        uint32_t ref = xenpv_saved_u32(in);
+        bool readonly = xenpv_saved_u8(in);
+
+        if (!in->bad && queue) {
+            stage_begin(queue);
+            stage_ref(queue, ref, readonly);
+        }
+    }
+    return !in->bad;
+}
+
+bool xenpv_net_load(XenPvDevice *dev, XenPvSaved *in, Error **errp)
+{
+    XenPvNet *net = XENPV_NET(dev);
+    bool ok = get_hash(net, in) && get_mcast(net, in);
+    uint32_t nr = xenpv_saved_u32(in), i;
+
+    ok = ok && !in->bad && nr <= XENPV_NET_MAX_QUEUES;
+    for (i = 0; ok && i < nr; i++) {
+        ok = get_staged(i < net->nr_queues ? &net->queue[i] : NULL, in);
+    }
+    if (!ok) {
+        error_setg(errp, "impossible control requests");
+    }
+    return ok;
 }

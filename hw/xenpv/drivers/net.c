@@ -731,6 +731,9 @@ static const char *const net_frontend_keys[] = {
 
 static const char *const net_backend_keys[] = { "rate", NULL };
 
+/* Whether the cable is in is no property of the NIC. */
+static const char *const net_live_keys[] = { "carrier", NULL };
+
 static const Property net_properties[] = {
     DEFINE_NIC_PROPERTIES(XenPvNet, conf),
     DEFINE_PROP_UINT32("queues", XenPvNet, max_queues, 0),
@@ -761,6 +764,10 @@ static void net_class_init(ObjectClass *class, void *data)
     xdc->connect = net_connect;
     xdc->disconnect = net_disconnect;
     xdc->event = net_event;
+    xdc->can_save = true;
+    xdc->save = xenpv_net_save;
+    xdc->load = xenpv_net_load;
+    xdc->live_keys = net_live_keys;
     xdc->frontend_key = net_frontend_key;
     xdc->backend_key = net_backend_key;
     xdc->print = net_print;

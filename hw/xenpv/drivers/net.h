@@ -351,6 +351,10 @@ ssize_t xenpv_net_receive(NetClientState *nc, const struct iovec *iov,
 /* ---- net-ctrl.c ---- */
 
 bool xenpv_net_ctrl_run(XenPvNet *net);
+/** xenpv_net_save: XenPvDeviceClass.save; what control requests have set */
+void xenpv_net_save(XenPvDevice *dev, GByteArray *out);
+/** xenpv_net_load: XenPvDeviceClass.load */
+bool xenpv_net_load(XenPvDevice *dev, XenPvSaved *in, Error **errp);
 /** xenpv_net_unstage: all staging grants of a queue */
 void xenpv_net_unstage(XenPvNetQueue *queue);
 

@@ -15,6 +15,7 @@
 #include "qemu/units.h"
 #include "qemu/uuid.h"
 #include "qapi/error.h"
+#include "qapi/qapi-events-machine.h"
 #include "cpu.h"
 #include "exec/address-spaces.h"
 #include "exec/translation-block.h"
@@ -26,14 +27,16 @@
 #include "hw/xenpv/hypervisor/emulated/emulated.h"
 #include "hw/xenpv/machine.h"
 #include "hw/xenpv/xen_backend.h"
-#include "migration/blocker.h"
 #include "net/net.h"
+#include "system/balloon.h"
 #include "system/reset.h"
 #include "system/rtc.h"
 #include "system/runstate.h"
 #include "system/system.h"
 #include "system/tcg.h"
 #include "system/kvm.h"
+#include "monitor_image.h"
+#include "stream.h"
 
 #define GUEST_DOMID 1
 
@@ -41,12 +44,9 @@ typedef struct XenPvEmulate {
     MachineState *machine;
     const XenPvMachineOptions *options;
 
-    XenPvMemoryMap map;
+    XenPvRam ram;
     XenPvBlockLayout layout;
-    MemoryRegion ram_low;
-    MemoryRegion ram_high;
     MemoryRegion block;
-    void *ram_ptr;
     void *block_ptr;
     XenPvKernel *kernel;
     uint8_t *initrd;
@@ -57,6 +57,7 @@ typedef struct XenPvEmulate {
     XenPvEmergencyConsole emergency;
     Notifier powerdown;
     Notifier exit;
+    XenPvStream stream;
     uint64_t tsc_khz;
 } XenPvEmulate;
 
@@ -67,30 +68,21 @@ static void *hook_frame_ptr(void *opaque, uint64_t mfn)
     XenPvEmulate *s = opaque;
     uint64_t pfn;
 
-    if (!xenpv_mfn_to_pfn(&s->map, mfn, &pfn)) {
+    if (!xenpv_mfn_to_pfn(&s->ram.map, mfn, &pfn)) {
         return NULL;
     }
-    return (uint8_t *)s->ram_ptr + (pfn << XENPV_PAGE_SHIFT);
-}
-
-/*
- * What is written through a host pointer is DMA: whoever tracks dirty pages
- * or has translated code from them must hear of it.
- */
-static void ram_written(MemoryRegion *mr, void *ptr, uint64_t len)
-{
-    memory_region_ref(mr);
-    address_space_unmap(&address_space_memory, ptr, len, true, len);
+    return xenpv_ram_ptr(&s->ram, pfn);
 }
 
 static void hook_frame_dirty(void *opaque, uint64_t mfn, uint32_t offset,
                              uint32_t len)
 {
     XenPvEmulate *s = opaque;
-    uint8_t *ptr = hook_frame_ptr(opaque, mfn);
+    uint64_t pfn;
 
-    if (ptr && offset < XENPV_PAGE_SIZE && len <= XENPV_PAGE_SIZE - offset) {
-        ram_written(s->machine->ram, ptr + offset, len);
+    if (xenpv_mfn_to_pfn(&s->ram.map, mfn, &pfn) &&
+        offset < XENPV_PAGE_SIZE && len <= XENPV_PAGE_SIZE - offset) {
+        xenpv_ram_page_written(&s->ram, pfn, offset, len);
     }
 }
 
@@ -143,16 +135,23 @@ static void hook_panic(void *opaque, const char *text)
 static void hook_discard(void *opaque, const uint64_t *mfns, uint32_t nr)
 {
     XenPvEmulate *s = opaque;
-    uint64_t pfn;
-    uint32_t i;
 
-    for (i = 0; i < nr; i++) {
-        if (xenpv_mfn_to_pfn(&s->map, mfns[i], &pfn)) {
-            ram_block_discard_range(s->machine->ram->ram_block,
-                                    pfn << XENPV_PAGE_SHIFT,
-                                    XENPV_PAGE_SIZE);
-        }
-    }
+    xenpv_ram_discard(&s->ram, mfns, nr);
+}
+
+/* What the guest has now, by its own account */
+static uint64_t guest_bytes(XenPvEmulate *s)
+{
+    const struct xenpv_mon_shared *shared = xenpv_block_shared(s->block_ptr);
+    uint64_t nr = s->ram.map.nr_pages;
+
+    return (nr - MIN(nr, qatomic_read(&shared->free_pages))) <<
+           XENPV_PAGE_SHIFT;
+}
+
+static void hook_balloon(void *opaque)
+{
+    qapi_event_send_balloon_change(guest_bytes(opaque));
 }
 
 static const XenPvEmuHooks machine_hooks = {
@@ -165,7 +164,24 @@ static const XenPvEmuHooks machine_hooks = {
     .clock = hook_clock,
     .panic = hook_panic,
     .discard = hook_discard,
+    .balloon = hook_balloon,
 };
+
+/* ---- what the user asks for in mid-run ---- */
+
+/* The guest is told the same by "balloon" as by a toolstack */
+static void balloon_to(void *opaque, ram_addr_t target)
+{
+    XenPvEmulate *s = opaque;
+
+    target = MIN(target, s->ram.map.nr_pages << XENPV_PAGE_SHIFT);
+    xenpv_emu_request_memory(s->emu, target / KiB);
+}
+
+static void balloon_status(void *opaque, BalloonInfo *info)
+{
+    info->actual = guest_bytes(opaque);
+}
 
 /* ---- the clock ---- */
 
@@ -232,14 +248,14 @@ static uint64_t memory_pfn_to_mfn(void *opaque, uint64_t pfn)
 {
     XenPvEmulate *s = opaque;
 
-    return xenpv_pfn_to_mfn(&s->map, pfn);
+    return xenpv_pfn_to_mfn(&s->ram.map, pfn);
 }
 
 static void *memory_pfn_to_ptr(void *opaque, uint64_t pfn)
 {
     XenPvEmulate *s = opaque;
 
-    return (uint8_t *)s->ram_ptr + (pfn << XENPV_PAGE_SHIFT);
+    return xenpv_ram_ptr(&s->ram, pfn);
 }
 
 static void publish_start(XenPvEmulate *s, const XenPvStartOfDay *sod)
@@ -255,7 +271,7 @@ static void publish_start(XenPvEmulate *s, const XenPvStartOfDay *sod)
     shared->start_cr3 = sod->cr3_mfn << XENPV_PAGE_SHIFT;
     memcpy(shared->uuid, s->uuid.data, sizeof(shared->uuid));
     for (i = 0; i < sod->nr_tables; i++) {
-        types[xenpv_pfn_to_mfn(&s->map, sod->tables[i].pfn)] |=
+        types[xenpv_pfn_to_mfn(&s->ram.map, sod->tables[i].pfn)] |=
             1u << (sod->tables[i].level - 1);
     }
     CPU_FOREACH(cs) {
@@ -274,7 +290,7 @@ static void publish_domain(XenPvEmulate *s, const XenPvStartOfDay *sod,
         .nr_vcpus = ms->smp.cpus,
         .max_vcpus = ms->smp.max_cpus,
         .memory_kib = ms->ram_size / KiB,
-        .max_memory_kib = ms->ram_size / KiB,
+        .max_memory_kib = ms->maxram_size / KiB,
         .store_gfn = sod->store_mfn,
         .store_port = store_port,
         .console_gfn = sod->console_mfn,
@@ -283,8 +299,7 @@ static void publish_domain(XenPvEmulate *s, const XenPvStartOfDay *sod,
 
     xenpv_emu_grant_seed(s->emu, 0, 0, sod->console_mfn);
     xenpv_emu_grant_seed(s->emu, 1, 0, sod->store_mfn);
-    xenpv_emu_store_attach(s->emu, memory_pfn_to_ptr(s, sod->store_pfn),
-                           store_port, &error_fatal);
+    xenpv_emu_store_attach(s->emu, sod->store_mfn, store_port, &error_fatal);
     xenpv_emu_write_domain(s->emu, &domain);
 }
 
@@ -294,7 +309,7 @@ static void build_guest(XenPvEmulate *s)
     g_autofree char *cmdline = xenpv_display_cmdline(s->bus,
                                                      ms->kernel_cmdline);
     XenPvGuestMemory memory = {
-        .nr_pages = s->map.nr_pages,
+        .nr_pages = s->ram.map.start_pages,
         .pfn_to_mfn = memory_pfn_to_mfn,
         .pfn_to_ptr = memory_pfn_to_ptr,
         .opaque = s,
@@ -317,7 +332,8 @@ static void build_guest(XenPvEmulate *s)
         flags |= XENPV_GUEST_STRICT;
     }
     xenpv_bus_quiesce(s->bus);
-    xenpv_block_fill(s->block_ptr, &s->layout, &s->map, flags);
+    xenpv_ram_reset(&s->ram);
+    xenpv_block_fill(s->block_ptr, &s->layout, &s->ram.map, flags);
     xenpv_emu_reset(s->emu);
     params.store_evtchn = xenpv_emu_alloc_port(s->emu, 0);
     params.console_evtchn = xenpv_emu_alloc_port(s->emu, 0);
@@ -325,8 +341,9 @@ static void build_guest(XenPvEmulate *s)
     publish_start(s, &sod);
     publish_domain(s, &sod, params.store_evtchn, params.console_evtchn);
     xenpv_bus_restart(s->bus);
-    ram_written(ms->ram, s->ram_ptr, s->map.nr_pages << XENPV_PAGE_SHIFT);
-    ram_written(&s->block, s->block_ptr, s->layout.size);
+    xenpv_ram_written(s->ram.start, s->ram.start_ptr,
+                      s->ram.map.start_pages << XENPV_PAGE_SHIFT);
+    xenpv_ram_written(&s->block, s->block_ptr, s->layout.size);
     xenpv_start_of_day_clear(&sod);
 }
 
@@ -415,30 +432,23 @@ static bool load_files(XenPvEmulate *s, Error **errp)
 static bool init_memory(XenPvEmulate *s, Error **errp)
 {
     MachineState *ms = s->machine;
-    MemoryRegion *sys = get_system_memory();
-    uint64_t low, high;
 
-    xenpv_memory_map_init(&s->map, ms->ram_size);
-    if (!xenpv_block_layout(&s->layout, &s->map, ms->smp.max_cpus)) {
+    if (!xenpv_ram_init(&s->ram, ms, errp)) {
+        return false;
+    }
+    if (!xenpv_block_layout(&s->layout, &s->ram.map, ms->smp.max_cpus)) {
         error_setg(errp, "-m: more memory than -M xenpv can map");
         return false;
     }
-    low = s->map.low_pages << XENPV_PAGE_SHIFT;
-    high = (s->map.nr_pages - s->map.low_pages) << XENPV_PAGE_SHIFT;
-    memory_region_init_alias(&s->ram_low, OBJECT(ms), "xenpv.ram-low",
-                             ms->ram, 0, low);
-    memory_region_add_subregion(sys, XENPV_RAM_LOW, &s->ram_low);
-    if (high) {
-        memory_region_init_alias(&s->ram_high, OBJECT(ms), "xenpv.ram-high",
-                                 ms->ram, low, high);
-        memory_region_add_subregion(sys, XENPV_RAM_HIGH, &s->ram_high);
+    if (!xenpv_ram_make(&s->ram, ms, errp)) {
+        return false;
     }
     if (!memory_region_init_ram(&s->block, NULL, "xenpv.monitor",
                                 s->layout.size, errp)) {
         return false;
     }
-    memory_region_add_subregion(sys, XENPV_RAM_HOLE, &s->block);
-    s->ram_ptr = memory_region_get_ram_ptr(ms->ram);
+    memory_region_add_subregion(get_system_memory(), XENPV_RAM_HOLE,
+                                &s->block);
     s->block_ptr = memory_region_get_ram_ptr(&s->block);
     return true;
 }
@@ -496,18 +506,45 @@ static void emulate_free(void *opaque)
 {
     XenPvEmulate *s = opaque;
 
+    qemu_remove_balloon_handler(s);
     xenpv_kernel_free(s->kernel);
     g_free(s->initrd);
     g_free(s);
 }
 
-/* Ports, grants, the store and the rings' indices are not in any stream yet. */
-static bool block_migration(Error **errp)
+static void digest(uint8_t *to, const void *data, size_t len)
 {
-    Error *reason = NULL;
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    gsize size = XENPV_STREAM_DIGEST;
 
-    error_setg(&reason, "-M xenpv cannot be saved or migrated yet");
-    return !migrate_add_blocker(&reason, errp);
+    g_checksum_update(sum, data, len);
+    g_checksum_get_digest(sum, to, &size);
+}
+
+/* What a guest that is loaded must have been saved with */
+static void init_stream(XenPvEmulate *s)
+{
+    MachineState *ms = s->machine;
+    const FeatureWordArray *features = &X86_CPU(first_cpu)->env.features;
+
+    s->stream = (XenPvStream) {
+        .emu = s->emu,
+        .bus = s->bus,
+        .block = &s->block,
+        .written = XENPV_OFF_PERCPU,
+        .here = {
+            .abi = XENPV_ABI_VERSION,
+            .ram = ms->ram_size,
+            .max_ram = ms->maxram_size,
+            .vcpus = ms->smp.cpus,
+            .max_vcpus = ms->smp.max_cpus,
+            .strict = s->options->strict,
+        },
+    };
+    pstrcpy(s->stream.here.cpu, sizeof(s->stream.here.cpu), ms->cpu_type);
+    digest(s->stream.here.monitor, monitor_image.data, monitor_image.size);
+    digest(s->stream.here.features, features, sizeof(*features));
+    xenpv_stream_init(&s->stream);
 }
 
 static void *emulate_init(MachineState *machine,
@@ -518,7 +555,7 @@ static void *emulate_init(MachineState *machine,
     s->machine = machine;
     s->options = options;
     if (!check_options(s, errp) || !load_files(s, errp) ||
-        !init_memory(s, errp) || !block_migration(errp)) {
+        !init_memory(s, errp)) {
         return NULL;
     }
     if (qemu_uuid_set) {
@@ -542,6 +579,8 @@ static void *emulate_init(MachineState *machine,
     /* "-nic", with or without a model, and the one a machine has by default */
     qemu_create_nic_bus_devices(BUS(s->bus), TYPE_XENPV_DEVICE,
                                 "xen-net-device", "xen", "xen-net-device");
+    qemu_add_balloon_handler(balloon_to, balloon_status, s);
+    init_stream(s);
     s->powerdown.notify = xenpv_powerdown;
     qemu_register_powerdown_notifier(&s->powerdown);
     return s;

@@ -30,9 +30,11 @@
 
 /* ---- guest RAM ---- */
 
-void xenpv_memory_map_init(XenPvMemoryMap *map, uint64_t bytes)
+void xenpv_memory_map_init(XenPvMemoryMap *map, uint64_t bytes,
+                           uint64_t max_bytes)
 {
-    map->nr_pages = bytes >> XENPV_PAGE_SHIFT;
+    map->start_pages = bytes >> XENPV_PAGE_SHIFT;
+    map->nr_pages = max_bytes >> XENPV_PAGE_SHIFT;
     map->low_pages = MIN(map->nr_pages, LOW_PAGES_MAX);
 }
 
@@ -172,8 +174,19 @@ static void fill_m2p(uint64_t *m2p, uint64_t entries,
     uint64_t mfn, pfn;
 
     for (mfn = 0; mfn < entries; mfn++) {
-        m2p[mfn] = cpu_to_le64(xenpv_mfn_to_pfn(map, mfn, &pfn) ? pfn
-                                                                : INVALID_M2P);
+        bool has = xenpv_mfn_to_pfn(map, mfn, &pfn) && pfn < map->start_pages;
+
+        m2p[mfn] = cpu_to_le64(has ? pfn : INVALID_M2P);
+    }
+}
+
+/* The guest may take them when it likes */
+static void free_the_rest(uint8_t *types, const XenPvMemoryMap *map)
+{
+    uint64_t pfn;
+
+    for (pfn = map->start_pages; pfn < map->nr_pages; pfn++) {
+        types[xenpv_pfn_to_mfn(map, pfn)] = XENPV_FRAME_FREE;
     }
 }
 
@@ -189,6 +202,7 @@ void xenpv_block_fill(void *block, const XenPvBlockLayout *layout,
     memcpy(b, monitor_image.data, monitor_image.size);
     fill_m2p((uint64_t *)(b + layout->m2p),
              (layout->size - layout->m2p) / 8, map);
+    free_the_rest(b + layout->types, map);
 
     *s = (struct xenpv_mon_shared) {
         .magic = XENPV_ABI_MAGIC,
@@ -199,8 +213,9 @@ void xenpv_block_fill(void *block, const XenPvBlockLayout *layout,
         .block_size = layout->size,
         .ram_low_end = XENPV_RAM_LOW + (map->low_pages << XENPV_PAGE_SHIFT),
         .ram_high_end = XENPV_RAM_HIGH + (high << XENPV_PAGE_SHIFT),
-        .nr_pages = map->nr_pages,
+        .nr_pages = map->start_pages,
         .max_pages = map->nr_pages,
+        .free_pages = map->nr_pages - map->start_pages,
         .max_mfn = max_mfn,
         .m2p_off = layout->m2p,
         .types_off = layout->types,

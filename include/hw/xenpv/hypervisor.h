@@ -195,6 +195,8 @@ typedef struct XenPvCounters {
  *            grants are copied, or mapped and kept mapped.  Constant.
  * @kernel_backends: capability: the kernel of the domain we speak as may serve
  *            back ends, too.  Those whose type it knows are its.  Constant.
+ * @can_save: capability: what a guest has of ours (store, ports) goes into a
+ *            stream with the guest, and devices with it.  Constant.
  * @live: what is alive; kept by the wrappers below, never by implementations
  *
  * Implementations embed it as the first member of their own.
@@ -204,6 +206,7 @@ struct XenPvHv {
     XenPvDomid self;
     bool in_place;
     bool kernel_backends;
+    bool can_save;
     XenPvCounters live;
 };
 

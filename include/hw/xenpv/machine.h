@@ -5,7 +5,8 @@
  *
  * Inside machine/ only.  xenpv-machine.c has the type and its options,
  * emulate.c, create.c and attach.c are its modes, guest-options.c has what the
- * first two make of the command line, host-domain.c serves a domain of the
+ * first two make of the command line, guest-ram.c has emulate mode's memory,
+ * host-domain.c serves a domain of the
  * real Xen host whatever the machine, monitor-block.c lays out and fills the
  * monitor's memory, vcpu-start.c puts a processor at the monitor's first
  * instruction, guest-shutdown.c knows what a guest's end means to QEMU,
@@ -14,6 +15,7 @@
 #ifndef HW_XENPV_MACHINE_H
 #define HW_XENPV_MACHINE_H
 
+#include "exec/memory.h"
 #include "hw/resettable.h"
 #include "hw/xenpv/loader.h"
 #include "hw/xenpv/monitor-abi.h"
@@ -100,21 +102,26 @@ bool xenpv_upstream_xen_open(Error **errp);
 
 /**
  * XenPvMemoryMap: where guest RAM is
- * @nr_pages: pages of the guest; pfns count from 0
- * @low_pages: how many of them are below the hole
+ * @start_pages: pages the guest has at start; pfns count from 0
+ * @nr_pages: pages it may have
+ * @low_pages: how many of those are below the hole
  *
- * The guest's pages lie one after the other in host memory, but not in
- * machine frames.
+ * The guest's pages are numbered through, but are not one run of machine
+ * frames.
  */
 typedef struct XenPvMemoryMap {
+    uint64_t start_pages;
     uint64_t nr_pages;
     uint64_t low_pages;
 } XenPvMemoryMap;
 
 /**
- * xenpv_memory_map_init: split @bytes of RAM at the hole
+ * xenpv_memory_map_init: split RAM at the hole
+ * @bytes: what the guest has at start
+ * @max_bytes: what it may have
  */
-void xenpv_memory_map_init(XenPvMemoryMap *map, uint64_t bytes);
+void xenpv_memory_map_init(XenPvMemoryMap *map, uint64_t bytes,
+                           uint64_t max_bytes);
 
 /**
  * xenpv_pfn_to_mfn: machine frame of a page of the guest
@@ -135,6 +142,71 @@ bool xenpv_mfn_to_pfn(const XenPvMemoryMap *map, uint64_t mfn, uint64_t *pfn);
  * xenpv_max_mfn: one more than the highest frame of guest RAM
  */
 uint64_t xenpv_max_mfn(const XenPvMemoryMap *map);
+
+/**
+ * XenPvRam: guest RAM in QEMU
+ * @map: where the guest sees it
+ * @start: what the guest has at start, the machine's
+ * @rest: what it may be given besides; nothing without maxmem=
+ * @all: both
+ * @low, @high: of @all, below and above the hole
+ * @start_ptr, @rest_ptr: host addresses
+ */
+typedef struct XenPvRam {
+    XenPvMemoryMap map;
+    MemoryRegion *start;
+    MemoryRegion rest;
+    MemoryRegion all;
+    MemoryRegion low;
+    MemoryRegion high;
+    uint8_t *start_ptr;
+    uint8_t *rest_ptr;
+} XenPvRam;
+
+/**
+ * xenpv_ram_init: judge -m and plan
+ * @ram: zeroed; only @map is set
+ *
+ * Returns: false with @errp set
+ */
+bool xenpv_ram_init(XenPvRam *ram, MachineState *ms, Error **errp);
+
+/**
+ * xenpv_ram_make: make the memory and let vCPUs have it
+ *
+ * Returns: false with @errp set
+ */
+bool xenpv_ram_make(XenPvRam *ram, MachineState *ms, Error **errp);
+
+/**
+ * xenpv_ram_ptr: host address of a page
+ * @pfn: from xenpv_mfn_to_pfn(), or below map.nr_pages
+ *
+ * Of this page only: the next may be elsewhere.  Any thread.
+ */
+void *xenpv_ram_ptr(const XenPvRam *ram, uint64_t pfn);
+
+/**
+ * xenpv_ram_written: QEMU has written to a region's memory by itself
+ * @mr: the region
+ * @ptr: host address in it
+ */
+void xenpv_ram_written(MemoryRegion *mr, void *ptr, uint64_t len);
+
+/**
+ * xenpv_ram_page_written: the same for part of one page of the guest's
+ */
+void xenpv_ram_page_written(const XenPvRam *ram, uint64_t pfn,
+                            uint32_t offset, uint32_t len);
+
+/**
+ * xenpv_ram_discard: the host may have these frames' memory back
+ * @mfns: any numbers
+ */
+void xenpv_ram_discard(const XenPvRam *ram, const uint64_t *mfns, uint32_t nr);
+
+/** xenpv_ram_reset: the guest has what it starts with */
+void xenpv_ram_reset(const XenPvRam *ram);
 
 /**
  * XenPvBlockLayout: what lies where in the monitor block, in bytes from its

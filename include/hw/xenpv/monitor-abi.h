@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #define XENPV_ABI_MAGIC         0x6e6f4d76506e6558ull   /* "XenPvMon" */
-#define XENPV_ABI_VERSION       2
+#define XENPV_ABI_VERSION       3
 
 #define XENPV_MAX_VCPUS         64
 
@@ -151,6 +151,8 @@ struct xenpv_mon_kick {
  * @grant_frames: grant table frames in use; written by the monitor
  * @poll_mask: vCPUs that sleep in SCHEDOP_poll and want to be told of every
  *             port, masked, or of another vCPU's; written by the monitor
+ * @free_pages: how many of max_pages the guest does not have; kept by the
+ *              monitor
  * @kick: see above
  */
 struct xenpv_mon_shared {
@@ -176,7 +178,8 @@ struct xenpv_mon_shared {
     uint8_t uuid[16];
     uint32_t apic_id[XENPV_MAX_VCPUS];
     uint64_t poll_mask;
-    uint8_t pad[128 - 16 - 16];
+    uint64_t free_pages;
+    uint8_t pad[128 - 16 - 16 - 8];
     struct xenpv_mon_kick kick[XENPV_MAX_VCPUS];
 };
 
@@ -240,6 +243,7 @@ struct xenpv_mailbox {
  *  LOG       subop XENPV_LOG_*; arg[] depends on it; a trace event
  *  PANIC     in: a line of text.  Does not return.
  *  DISCARD   in: len / 8 mfns whose contents are no longer needed
+ *  BALLOON   the guest has taken or given back pages: see shared.free_pages
  */
 #define XENPV_CALL_EVTCHN       1
 #define XENPV_CALL_SHUTDOWN     2
@@ -249,6 +253,7 @@ struct xenpv_mailbox {
 #define XENPV_CALL_LOG          6
 #define XENPV_CALL_PANIC        7
 #define XENPV_CALL_DISCARD      8
+#define XENPV_CALL_BALLOON      9
 
 #define XENPV_LOG_HYPERCALL     1   /* unknown: number, first arg, rip */
 #define XENPV_LOG_SUBOP         2   /* unknown: number, subop, rip */

@@ -223,6 +223,32 @@ static inline bool xenpv_ring_take(XenPvRing *ring, void *req, uint32_t len)
 }
 
 /**
+ * xenpv_ring_give_back: write a request into the ring once more
+ * @ring: the ring
+ * @nr: which of those that are taken and not answered: 0 is the one the next
+ *      response goes to
+ * @req: the request, a stride of bytes
+ *
+ * For who connects next, with xenpv_ring_init(): responses may lie in the
+ * slots of requests that have yet to be answered, so that all of these are
+ * given back, in any order.  To this XenPvRing they stay taken.
+ */
+static inline void xenpv_ring_give_back(XenPvRing *ring, uint32_t nr,
+                                        const void *req)
+{
+    uint32_t done, n;
+
+    assert(nr < ring->req_cons - ring->rsp_prod);
+    for (done = 0; done < ring->stride; done += n) {
+        void *dst;
+
+        n = ring->stride - done;
+        dst = xenpv_ring_at(ring, ring->rsp_prod + nr, done, &n);
+        memcpy(dst, (const uint8_t *)req + done, n);
+    }
+}
+
+/**
  * xenpv_ring_put: copy a response in
  * @ring: the ring
  * @rsp: the response

@@ -53,6 +53,7 @@
 #include "hw/qdev-core.h"
 #include "hw/xen/interface/io/xenbus.h"
 #include "hw/xenpv/hypervisor.h"
+#include "hw/xenpv/saved.h"
 #include "qemu/notify.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
@@ -66,6 +67,22 @@ OBJECT_DECLARE_TYPE(XenPvDevice, XenPvDeviceClass, XENPV_DEVICE)
 
 /* One event channel of one connection; see xenpv_dev_bind(). */
 typedef struct XenPvEvent XenPvEvent;
+
+/**
+ * XenPvDevSaved: the core's part of a device in a stream
+ *
+ * Not judged yet when it has been loaded.
+ */
+typedef struct XenPvDevSaved {
+    bool in_store;
+    bool connected;
+    bool failed;
+    bool closing;
+    bool unplugged;
+    bool error_noted;
+    uint32_t be_state;
+    GByteArray *driver;         /* as its @save has it */
+} XenPvDevSaved;
 
 /* The core's: one of XenPvDeviceClass.frontend_keys or .backend_keys. */
 typedef struct XenPvKeyWatch {
@@ -137,6 +154,20 @@ typedef struct XenPvKeyWatch {
  * @backend_key: somebody else has changed @key in our directory, or removed
  *     it: its value is not what the driver has last read or published.
  *     Connected or not.
+ * @can_save: the device can go on in another QEMU, from what is in the store
+ *     and in shared memory: @connect is called there, and takes up the rings
+ *     where they stand.  Without it a device blocks saving and migration.
+ * @settle: optional.  Guest memory is about to be saved for the last time, and
+ *     nothing is under way: put back what has been taken from a ring and not
+ *     been answered, so that who connects next finds it.  This connection may
+ *     go on, too.  Only while connected; main loop or a thread with the BQL.
+ * @save: optional.  Append what the next @connect cannot find in the store or
+ *     in shared memory.  Only while connected, after @settle.
+ * @load: mandatory with @save.  After @connect: judge what @save has said, and
+ *     take it over.  If it returns false the guest is not loaded.
+ * @live_keys: optional, NULL-terminated.  Keys @advertise writes that say how
+ *     things are with us.  All others have to be the same for a front end that
+ *     was saved as here, or it is not loaded.
  * @print: optional.  Append lines with live state for "info qtree", such as
  *     ring indices; each indented by @indent blanks.
  *
@@ -166,6 +197,11 @@ struct XenPvDeviceClass {
     bool (*event)(XenPvDevice *dev, void *opaque);
     void (*frontend_key)(XenPvDevice *dev, const char *key);
     void (*backend_key)(XenPvDevice *dev, const char *key);
+    bool can_save;
+    void (*settle)(XenPvDevice *dev);
+    void (*save)(XenPvDevice *dev, GByteArray *out);
+    bool (*load)(XenPvDevice *dev, XenPvSaved *in, Error **errp);
+    const char *const *live_keys;
     void (*print)(XenPvDevice *dev, GString *out, int indent);
 };
 
@@ -229,6 +265,10 @@ struct XenPvDevice {
     bool unplugged;             /* the user has asked for removal */
     bool doomed;                /* removal is scheduled */
     bool error_noted;           /* there is an error node */
+    bool held;                  /* see xenpv_bus_hold(); any thread */
+    GHashTable *compared;       /* publishing compares: keys seen so far */
+    Error *blocker;             /* why it cannot be saved */
+    XenPvDevSaved saved;        /* of the stream, while that is read */
     void *failure;              /* Error from xenpv_dev_fail(), any thread */
     void *complaint;            /* ... and from xenpv_dev_complain() */
     int64_t report_after;       /* log rate limit, ns of the host's clock */
@@ -436,6 +476,18 @@ void xenpv_event_notify(XenPvEvent *event);
  */
 void xenpv_event_again(XenPvEvent *event);
 
+/**
+ * xenpv_dev_held: leave the guest's memory alone for now
+ *
+ * Events are not delivered meanwhile; it is for what a driver does by itself
+ * (a timer, a character that has come).  Afterwards every event is delivered
+ * once without being sent.  Any thread.
+ */
+static inline bool xenpv_dev_held(XenPvDevice *dev)
+{
+    return qatomic_read(&dev->held);
+}
+
 /* ---- failures ---- */
 
 /**
@@ -486,6 +538,8 @@ struct XenPvBus {
     /*< private >*/
     QTAILQ_HEAD(, XenPvDevice) devices;
     bool quiet;                 /* no guest: before the first restart, too */
+    bool held;                  /* see xenpv_bus_hold() */
+    bool loading;               /* see xenpv_bus_await_load() */
     unsigned nr_leaving;        /* a toolstack's, with unconfigure to come */
     NotifierList kernel_states; /* see xenpv_bus_notify_kernel() */
     struct XenPvToolstack *toolstack;   /* NULL: it is not listened to */
@@ -536,6 +590,31 @@ void xenpv_bus_restart(XenPvBus *bus);
 
 /** xenpv_bus_reset: both, for callers with nothing to do in between */
 void xenpv_bus_reset(XenPvBus *bus);
+
+/**
+ * xenpv_bus_hold: guest memory is about to be saved, for the last time
+ *
+ * No vCPU runs and no request is under way.  Until xenpv_bus_go_on(), or a
+ * reset, no device looks at what the guest has written, or writes there.
+ */
+void xenpv_bus_hold(XenPvBus *bus);
+
+/**
+ * xenpv_bus_go_on: vCPUs will run
+ *
+ * Devices look at what has come since xenpv_bus_hold(), if that was called.
+ * After a load: those that were not in the stream are plugged now.
+ */
+void xenpv_bus_go_on(XenPvBus *bus);
+
+/**
+ * xenpv_bus_await_load: a guest will be loaded in place of this one
+ *
+ * As xenpv_bus_quiesce(), and before guest memory is loaded, since devices
+ * write there when they disconnect.  Each device is then loaded by its own
+ * section of the stream, and all wait for xenpv_bus_go_on().
+ */
+void xenpv_bus_await_load(XenPvBus *bus);
 
 /**
  * xenpv_bus_decline: nothing can be served, in place of xenpv_bus_restart()

@@ -70,3 +70,12 @@ int xenpv_emu_request_shutdown(XenPvEmu *emu, const char *reason)
 {
     return xenpv_domain_ask_shutdown(&emu->parent, emu->cfg.guest, reason);
 }
+
+int xenpv_emu_request_memory(XenPvEmu *emu, uint64_t kib)
+{
+    g_autofree char *path = g_strdup_printf("/local/domain/%u/memory/target",
+                                            emu->cfg.guest);
+    g_autofree char *value = g_strdup_printf("%" PRIu64, kib);
+
+    return xenpv_store_write(&emu->parent, NULL, path, value);
+}

@@ -8,6 +8,7 @@
 
 #include "emulated.h"
 #include "store.h"
+#include "qemu/queue.h"
 #include "qemu/rcu.h"
 #include "qemu/thread.h"
 
@@ -85,6 +86,7 @@ typedef struct XenPvEmuGrant {
     uint32_t frame;
 } XenPvEmuGrant;
 
+typedef struct XenPvEmuMap XenPvEmuMap;
 typedef struct XenPvEmuRing XenPvEmuRing;
 typedef struct XenPvEmuSocket XenPvEmuSocket;
 typedef struct XenPvEmuDoorbells XenPvEmuDoorbells;
@@ -105,6 +107,8 @@ struct XenPvEmu {
     XenPvEmuGrant *grant;   /* XENPV_NR_GRANTS */
     QemuSpin grant_lock[XENPV_GRANT_LOCKS];
     uint32_t epoch;         /* counts resets; under every grant_lock */
+    QLIST_HEAD(, XenPvEmuMap) maps;     /* all that are live; under map_lock */
+    QemuSpin map_lock;
 
     /* store-ops.c, store-ring.c, socket.c */
     XenPvStore *store;
@@ -117,6 +121,8 @@ struct XenPvEmu {
 
     /* doorbell-io.c */
     XenPvEmuDoorbells *doorbells;
+
+    bool held;              /* see xenpv_emu_hold() */
 };
 
 static inline XenPvEmu *xenpv_emu(XenPvHv *hv)
@@ -141,6 +147,11 @@ void xenpv_emu_mirror(XenPvEmu *emu, uint32_t port);
 /** xenpv_emu_connect: @port is an end of @channel from now on */
 void xenpv_emu_connect(XenPvEmu *emu, uint32_t port,
                        XenPvEmuChannel *channel);
+
+/** xenpv_emu_virq_port: where the port of a VIRQ is kept, or NULL */
+uint32_t *xenpv_emu_virq_port(XenPvEmu *emu, unsigned virq, unsigned vcpu);
+/** xenpv_emu_forget_ports: as if none had been, without a word to the guest */
+void xenpv_emu_forget_ports(XenPvEmu *emu);
 
 /* channel.c */
 void xenpv_emu_channels_init(XenPvEmu *emu);
@@ -173,6 +184,10 @@ XenPvMap *xenpv_emu_frame_map(XenPvHv *hv, XenPvDomid domid,
 XenPvMap *xenpv_emu_console_map(XenPvHv *hv, XenPvDomid domid,
                                 uint64_t ring_ref, Error **errp);
 void xenpv_emu_unmap(XenPvMap *map);
+/** xenpv_emu_grants_release: the guest's table shows no grant in use */
+void xenpv_emu_grants_release(XenPvEmu *emu);
+/** xenpv_emu_grants_dirty: whatever is mapped may have been written to */
+void xenpv_emu_grants_dirty(XenPvEmu *emu);
 
 /* store-ops.c */
 void xenpv_emu_store_init(XenPvEmu *emu);
@@ -199,6 +214,10 @@ void xenpv_emu_store_unwatch(XenPvWatch *watch);
 
 /* store-ring.c */
 void xenpv_emu_ring_detach(XenPvEmu *emu);
+void xenpv_emu_ring_save(XenPvEmu *emu, GByteArray *out);
+bool xenpv_emu_ring_load(XenPvEmu *emu, XenPvSaved *s, Error **errp);
+/** xenpv_emu_ring_wake: look at the ring, soon */
+void xenpv_emu_ring_wake(XenPvEmu *emu);
 
 /* socket.c */
 void xenpv_emu_socket_close(XenPvEmu *emu);

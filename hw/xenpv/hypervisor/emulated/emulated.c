@@ -2,13 +2,6 @@
  * The emulated hypervisor: birth, reset, death, and its table of operations.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
- *
- * State to save, should this ever be migrated: the guest's port table (state,
- * vCPU, VIRQ, remote end), the frames of grants in use with their counts, the
- * store (xs_impl_serialize() plus the guest's watches and transactions with
- * their marks, which live in store.c), its queue of events, and what the
- * store ring has half read or half written.  Everything else is in guest
- * memory or is built anew by the drivers.
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
@@ -63,6 +56,7 @@ XenPvEmu *xenpv_emu_new(const XenPvEmuConfig *config, Error **errp)
     emu->parent.ops = &emulated_ops;
     emu->parent.self = 0;
     emu->parent.in_place = true;
+    emu->parent.can_save = true;
     emu->cfg = *config;
     xenpv_emu_channels_init(emu);
     xenpv_emu_grants_init(emu);
@@ -78,6 +72,7 @@ XenPvHv *xenpv_emu_hv(XenPvEmu *emu)
 void xenpv_emu_reset(XenPvEmu *emu)
 {
     trace_xenpv_emu_reset();
+    emu->held = false;
     xenpv_emu_ring_detach(emu);
     xenpv_emu_events_reset(emu);
     xenpv_emu_grants_reset(emu);

@@ -73,6 +73,8 @@ typedef struct XenPvEmuHooks {
     void (*panic)(void *opaque, const char *text);
     /** @discard: contents of these frames are not needed; not judged yet */
     void (*discard)(void *opaque, const uint64_t *mfns, uint32_t nr);
+    /** @balloon: the guest has more pages, or fewer */
+    void (*balloon)(void *opaque);
 } XenPvEmuHooks;
 
 /**
@@ -185,13 +187,13 @@ void xenpv_emu_send(XenPvEmu *emu, uint32_t port);
 
 /**
  * xenpv_emu_store_attach: serve a store page
- * @page: the guest's struct xenstore_domain_interface
+ * @mfn: the frame of the guest's struct xenstore_domain_interface
  * @port: the guest's event channel port, open for domain 0
  * @errp: set on failure
  *
  * Lasts until xenpv_emu_reset() or xenpv_emu_free().
  */
-bool xenpv_emu_store_attach(XenPvEmu *emu, void *page, uint32_t port,
+bool xenpv_emu_store_attach(XenPvEmu *emu, uint64_t mfn, uint32_t port,
                             Error **errp);
 
 /**
@@ -222,5 +224,51 @@ void xenpv_emu_write_domain(XenPvEmu *emu, const XenPvEmuDomain *domain);
  * Returns: 0 or a negative errno
  */
 int xenpv_emu_request_shutdown(XenPvEmu *emu, const char *reason);
+
+/**
+ * xenpv_emu_request_memory: ask the guest to have that much
+ *
+ * Returns: 0 or a negative errno
+ */
+int xenpv_emu_request_memory(XenPvEmu *emu, uint64_t kib);
+
+/* ---- saving and loading the guest ---- */
+
+/**
+ * xenpv_emu_hold: the guest's memory is about to be saved, for the last time
+ *
+ * What is mapped is marked as written to, and until xenpv_emu_go_on() nothing
+ * of the guest's store ring is looked at.  No vCPU runs, no request of a
+ * driver's is under way.
+ */
+void xenpv_emu_hold(XenPvEmu *emu);
+
+/** xenpv_emu_go_on: vCPUs will run */
+void xenpv_emu_go_on(XenPvEmu *emu);
+
+/**
+ * xenpv_emu_save: what is not in guest memory
+ *
+ * Returns: (transfer full): for xenpv_emu_load()
+ */
+GByteArray *xenpv_emu_save(XenPvEmu *emu);
+
+/**
+ * xenpv_emu_load: go on as the emulation that was saved
+ * @data: not judged yet
+ * @len: its length
+ * @errp: set on failure; there is no guest then, and xenpv_emu_reset() is next
+ *
+ * As after xenpv_emu_hold(): vCPUs do not run yet.
+ *
+ * Between xenpv_emu_reset(), which comes before guest memory is loaded, since
+ * it writes there, and the drivers, which bind and map anew.  Guest memory has
+ * been loaded.
+ */
+bool xenpv_emu_load(XenPvEmu *emu, const uint8_t *data, size_t len,
+                    Error **errp);
+
+/** xenpv_emu_kick_all: every vCPU is to look at its events and at the clock */
+void xenpv_emu_kick_all(XenPvEmu *emu);
 
 #endif /* HW_XENPV_EMULATED_H */

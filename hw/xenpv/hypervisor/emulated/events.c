@@ -86,6 +86,14 @@ static bool virq_is_global(uint32_t virq)
            virq != VIRQ_XENPMU;
 }
 
+uint32_t *xenpv_emu_virq_port(XenPvEmu *emu, unsigned virq, unsigned vcpu)
+{
+    if (virq >= XENPV_NR_VIRQS || vcpu >= emu->cfg.nr_vcpus) {
+        return NULL;
+    }
+    return &emu->virq_port[virq_is_global(virq) ? 0 : vcpu][virq];
+}
+
 static int close_port(XenPvEmu *emu, uint32_t port)
 {
     XenPvEmuPort *p = xenpv_emu_port(emu, port);
@@ -420,7 +428,7 @@ void xenpv_emu_raise_virq(XenPvEmu *emu, unsigned virq, unsigned vcpu)
     uint32_t port;
 
     assert(virq < XENPV_NR_VIRQS && vcpu < emu->cfg.nr_vcpus);
-    port = emu->virq_port[virq_is_global(virq) ? 0 : vcpu][virq];
+    port = *xenpv_emu_virq_port(emu, virq, vcpu);
     if (port) {
         xenpv_emu_set_pending(emu, port);
     }
@@ -438,6 +446,18 @@ void xenpv_emu_connect(XenPvEmu *emu, uint32_t port,
     channel->parent.remote_port = port;
     qatomic_set(&channel->port, port);
     xenpv_emu_mirror(emu, port);
+}
+
+void xenpv_emu_forget_ports(XenPvEmu *emu)
+{
+    uint32_t port;
+
+    for (port = 0; port < XENPV_NR_PORTS; port++) {
+        assert(!emu->port[port].channel);
+        port_init(emu, port, XENPV_PORT_FREE, 0);
+        xenpv_emu_mirror(emu, port);
+    }
+    memset(emu->virq_port, 0, sizeof(emu->virq_port));
 }
 
 void xenpv_emu_events_reset(XenPvEmu *emu)

@@ -164,12 +164,13 @@ static void *grant_get_page(XenPvEmu *emu, uint32_t ref, bool write,
  * @mfn: their frames
  * @epoch: resets that had been when they were mapped
  */
-typedef struct XenPvEmuMap {
+struct XenPvEmuMap {
     XenPvMap parent;
     uint32_t *ref;
     uint64_t *mfn;
     uint32_t epoch;
-} XenPvEmuMap;
+    QLIST_ENTRY(XenPvEmuMap) next;
+};
 
 static XenPvEmuMap *map_new(XenPvEmu *emu, uint32_t nr, bool readonly)
 {
@@ -181,6 +182,9 @@ static XenPvEmuMap *map_new(XenPvEmu *emu, uint32_t nr, bool readonly)
     map->parent.page = g_new0(void *, nr);
     map->mfn = g_new0(uint64_t, nr);
     map->epoch = emu->epoch;
+    qemu_spin_lock(&emu->map_lock);
+    QLIST_INSERT_HEAD(&emu->maps, map, next);
+    qemu_spin_unlock(&emu->map_lock);
     return map;
 }
 
@@ -275,6 +279,29 @@ XenPvMap *xenpv_emu_console_map(XenPvHv *hv, XenPvDomid domid,
     return xenpv_emu_frame_map(hv, domid, &ring_ref, 1, false, errp);
 }
 
+static void map_dirty(XenPvEmu *emu, XenPvEmuMap *map)
+{
+    uint32_t i;
+
+    for (i = 0; i < map->parent.nr_pages && !map->parent.readonly; i++) {
+        emu->cfg.hooks->frame_dirty(emu->cfg.opaque, map->mfn[i], 0,
+                                    XENPV_PAGE_SIZE);
+    }
+}
+
+/*
+ * No map comes or goes meanwhile, in no thread: the VM is stopped and all is
+ * drained.
+ */
+void xenpv_emu_grants_dirty(XenPvEmu *emu)
+{
+    XenPvEmuMap *map;
+
+    QLIST_FOREACH(map, &emu->maps, next) {
+        map_dirty(emu, map);
+    }
+}
+
 /* Also undoes a map that came only part of the way. */
 void xenpv_emu_unmap(XenPvMap *parent)
 {
@@ -282,11 +309,11 @@ void xenpv_emu_unmap(XenPvMap *parent)
     XenPvEmu *emu = xenpv_emu(parent->hv);
     uint32_t i;
 
+    qemu_spin_lock(&emu->map_lock);
+    QLIST_REMOVE(map, next);
+    qemu_spin_unlock(&emu->map_lock);
+    map_dirty(emu, map);
     for (i = 0; i < parent->nr_pages; i++) {
-        if (!parent->readonly) {
-            emu->cfg.hooks->frame_dirty(emu->cfg.opaque, map->mfn[i], 0,
-                                        XENPV_PAGE_SIZE);
-        }
         if (map->ref) {
             grant_put(emu, map->ref[i], !parent->readonly, map->epoch);
         }
@@ -396,10 +423,28 @@ void xenpv_emu_grant_seed(XenPvEmu *emu, uint32_t ref, XenPvDomid domid,
                           GTF_permit_access | (uint32_t)domid << 16);
 }
 
+/* Who used them is not here; who is here will use them anew. */
+void xenpv_emu_grants_release(XenPvEmu *emu)
+{
+    uint32_t ref;
+
+    for (ref = 0; ref < XENPV_NR_GRANTS; ref++) {
+        GrantEntry *entry = shared_entry(emu, ref);
+        uint32_t access = qatomic_read(&entry->access);
+
+        if ((access & GTF_type_mask) == GTF_permit_access &&
+            (access & (GTF_reading | GTF_writing))) {
+            qatomic_and(&entry->access, ~(GTF_reading | GTF_writing));
+        }
+    }
+}
+
 void xenpv_emu_grants_init(XenPvEmu *emu)
 {
     unsigned i;
 
+    QLIST_INIT(&emu->maps);
+    qemu_spin_init(&emu->map_lock);
     emu->grant = g_new0(XenPvEmuGrant, XENPV_NR_GRANTS);
     for (i = 0; i < XENPV_GRANT_LOCKS; i++) {
         qemu_spin_init(&emu->grant_lock[i]);

@@ -21,7 +21,9 @@ typedef enum { MARK_NONE, MARK_GONE, MARK_BACK } StoreMark;
 
 typedef struct StoreTx {
     QTAILQ_ENTRY(StoreTx) next;
-    uint32_t id;
+    uint32_t id;            /* what the connection calls it */
+    xs_transaction_t tree_id;
+    bool late;              /* is never committed; see store-save.c */
     GHashTable *marks;      /* path -> StoreMark */
     GHashTable *changed;    /* path -> true if all below it changed as well */
     GPtrArray *order;       /* keys of @changed, oldest first */
@@ -96,12 +98,20 @@ void xenpv_xs_changed(XenPvStoreConn *conn, StoreTx *tx, const char *abs,
 /** xenpv_xs_tx_revive: make a removed node and its ancestors again */
 int xenpv_xs_tx_revive(XenPvStoreConn *conn, StoreTx *tx, const char *abs);
 int xenpv_xs_tx_rm(XenPvStoreConn *conn, StoreTx *tx, const char *abs);
+/** xenpv_xs_tx_restore: @id was open when the connection was saved */
+int xenpv_xs_tx_restore(XenPvStoreConn *conn, uint32_t id);
 
 /* store-watch.c */
 
 /** xenpv_xs_fire: @abs has changed, and if @below all under it */
 void xenpv_xs_fire(XenPvStore *store, const char *abs, bool below);
 void xenpv_xs_watch_free(XenPvStoreConn *conn, StoreWatch *w);
+/** xenpv_xs_watch_restore: it was there; @abs and the rest are not judged */
+int xenpv_xs_watch_restore(XenPvStoreConn *conn, const char *abs,
+                           const char *token, uint32_t relative);
+/** xenpv_xs_event_restore: it was waiting */
+void xenpv_xs_event_restore(XenPvStoreConn *conn, const char *path,
+                            const char *token);
 /** xenpv_xs_event_set: a set of events that owns none of them */
 GHashTable *xenpv_xs_event_set(void);
 void xenpv_xs_drop_events(XenPvStoreConn *conn);

@@ -48,6 +48,7 @@
 
 struct XenPvEmuRing {
     XenPvEmu *emu;
+    uint64_t mfn;
     struct xenstore_domain_interface *page;
     XenPvChannel *channel;
     XenPvStoreConn *conn;
@@ -218,6 +219,9 @@ static void ring_pump(XenPvEmuRing *ring)
     uint32_t moved = 0;
     unsigned served = 0;
 
+    if (ring->emu->held) {
+        return;
+    }
     if (qatomic_load_acquire(&ring->page->connection) == XENSTORE_RECONNECT) {
         ring_reconnect(ring);
         moved = 1;
@@ -282,13 +286,17 @@ static void ring_event(EventNotifier *notifier)
     }
 }
 
-bool xenpv_emu_store_attach(XenPvEmu *emu, void *page, uint32_t port,
-                            Error **errp)
+static bool ring_attach(XenPvEmu *emu, uint64_t mfn, uint32_t port,
+                        Error **errp)
 {
+    void *page = emu->cfg.hooks->frame_ptr(emu->cfg.opaque, mfn);
     XenPvEmuRing *ring;
     XenPvChannel *channel;
 
-    xenpv_emu_ring_detach(emu);
+    if (!page) {
+        error_setg(errp, "xenstore: frame 0x%" PRIx64 " is not RAM", mfn);
+        return false;
+    }
     /* Not through the wrappers: those count what drivers hold. */
     channel = xenpv_emu_channel_bind(&emu->parent, emu->cfg.guest, port, errp);
     if (!channel) {
@@ -297,6 +305,7 @@ bool xenpv_emu_store_attach(XenPvEmu *emu, void *page, uint32_t port,
     }
     ring = g_new0(XenPvEmuRing, 1);
     ring->emu = emu;
+    ring->mfn = mfn;
     ring->page = page;
     ring->channel = channel;
     ring->bh = qemu_bh_new_guarded(ring_bh, ring, NULL);
@@ -306,13 +315,26 @@ bool xenpv_emu_store_attach(XenPvEmu *emu, void *page, uint32_t port,
     ring->out = g_byte_array_sized_new(XENPV_WIRE_MAX);
     ring->conn = xenpv_xs_connect(emu->store, emu->cfg.guest, ring_wake,
                                   ring);
-    ring->page->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION |
-                                  XENSTORE_SERVER_FEATURE_ERROR;
-    ring->page->connection = XENSTORE_CONNECTED;
-    ring->page->error = XENSTORE_ERROR_NONE;
     emu->ring = ring;
     aio_set_event_notifier(qemu_get_aio_context(), channel->notifier,
                            ring_event, NULL, NULL);
+    return true;
+}
+
+bool xenpv_emu_store_attach(XenPvEmu *emu, uint64_t mfn, uint32_t port,
+                            Error **errp)
+{
+    struct xenstore_domain_interface *page;
+
+    xenpv_emu_ring_detach(emu);
+    if (!ring_attach(emu, mfn, port, errp)) {
+        return false;
+    }
+    page = emu->ring->page;
+    page->server_features = XENSTORE_SERVER_FEATURE_RECONNECTION |
+                            XENSTORE_SERVER_FEATURE_ERROR;
+    page->connection = XENSTORE_CONNECTED;
+    page->error = XENSTORE_ERROR_NONE;
     return true;
 }
 
@@ -332,4 +354,74 @@ void xenpv_emu_ring_detach(XenPvEmu *emu)
     timer_free(ring->look_again);
     g_byte_array_unref(ring->out);
     g_free(ring);
+}
+
+void xenpv_emu_ring_wake(XenPvEmu *emu)
+{
+    if (emu->ring) {
+        qemu_bh_schedule(emu->ring->bh);
+    }
+}
+
+/* ---- saving: what is in the page goes with the page ---- */
+
+/* The guest's end; 0: it has closed it, and with it this conversation. */
+static uint32_t ring_port(XenPvEmu *emu)
+{
+    return emu->ring ? container_of(emu->ring->channel, XenPvEmuChannel,
+                                    parent)->port : 0;
+}
+
+void xenpv_emu_ring_save(XenPvEmu *emu, GByteArray *out)
+{
+    XenPvEmuRing *ring = emu->ring;
+    uint32_t port = ring_port(emu);
+
+    xenpv_saved_put_u32(out, port);
+    if (!port) {
+        return;
+    }
+    xenpv_saved_put_u32(out, ring->mfn);
+    xenpv_saved_put_u8(out, ring->broken);
+    xenpv_saved_put_bytes(out, ring->in, ring->in_len);
+    xenpv_saved_put_bytes(out, ring->out->data + ring->out_pos,
+                          ring->out->len - ring->out_pos);
+    xenpv_xs_conn_save(ring->conn, out);
+}
+
+bool xenpv_emu_ring_load(XenPvEmu *emu, XenPvSaved *s, Error **errp)
+{
+    uint32_t port = xenpv_saved_u32(s), mfn, in_len, out_len;
+    const uint8_t *in, *out;
+    uint8_t broken;
+
+    if (!s->bad && !port) {
+        return true;
+    }
+    mfn = xenpv_saved_u32(s);
+    broken = xenpv_saved_u8(s);
+    in = xenpv_saved_bytes(s, XENPV_WIRE_MAX, &in_len);
+    out = xenpv_saved_bytes(s, XENPV_WIRE_MAX, &out_len);
+    if (s->bad) {
+        error_setg(errp, "xenstore: impossible messages");
+        return false;
+    }
+    if (!ring_attach(emu, mfn, port, errp)) {
+        return false;
+    }
+    emu->ring->broken = broken;
+    memcpy(emu->ring->in, in, in_len);
+    emu->ring->in_len = in_len;
+    /* A header that is just there is judged like any of the guest's. */
+    if (in_len > XENPV_WIRE_HEADER) {
+        struct xsd_sockmsg header;
+        uint32_t want = in_want(emu->ring, &header);
+
+        if (want > XENPV_WIRE_MAX || want < in_len) {
+            error_setg(errp, "xenstore: a request longer than it says");
+            return false;
+        }
+    }
+    g_byte_array_append(emu->ring->out, out, out_len);
+    return xenpv_xs_conn_load(emu->ring->conn, s, errp);
 }

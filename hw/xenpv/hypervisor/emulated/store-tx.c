@@ -112,7 +112,7 @@ static int revive_one(XenPvStoreConn *conn, StoreTx *tx, const char *abs)
 
     pstrcpy(parent, sizeof(parent), abs);
     xenpv_xs_path_up(parent);
-    ret = xs_impl_get_perms(conn->store->tree, 0, tx->id, parent, &perms);
+    ret = xs_impl_get_perms(conn->store->tree, 0, tx->tree_id, parent, &perms);
     if (ret) {
         return -ret;
     }
@@ -121,9 +121,9 @@ static int revive_one(XenPvStoreConn *conn, StoreTx *tx, const char *abs)
         return -EACCES;
     }
     /* Fails if the tree never had the node: then it inherits by itself. */
-    xs_impl_set_perms(conn->store->tree, 0, tx->id, abs, perms);
+    xs_impl_set_perms(conn->store->tree, 0, tx->tree_id, abs, perms);
     g_list_free_full(perms, g_free);
-    ret = xenpv_xs_put(conn, tx->id, abs, "", 0);
+    ret = xenpv_xs_put(conn, tx->tree_id, abs, "", 0);
     if (!ret) {
         tx_set_mark(tx, abs, MARK_BACK);
     }
@@ -167,7 +167,7 @@ int xenpv_xs_tx_rm(XenPvStoreConn *conn, StoreTx *tx, const char *abs)
     if (!xenpv_xs_exists(conn, tx, abs)) {
         return -ENOENT;
     }
-    if (!xenpv_xs_may(conn, tx->id, abs, "wb")) {
+    if (!xenpv_xs_may(conn, tx->tree_id, abs, "wb")) {
         return -EACCES;
     }
     if (!xenpv_xs_tx_may_change(conn, tx, abs)) {
@@ -178,29 +178,65 @@ int xenpv_xs_tx_rm(XenPvStoreConn *conn, StoreTx *tx, const char *abs)
     return 0;
 }
 
-int xenpv_xs_tx_start(XenPvStoreConn *conn, uint32_t *id)
+static StoreTx *tx_new(XenPvStoreConn *conn, xs_transaction_t tree_id,
+                       uint32_t id)
 {
-    xs_transaction_t tx_id = XBT_NULL;
-    StoreTx *tx;
-    int ret;
+    StoreTx *tx = g_new0(StoreTx, 1);
 
-    if (conn->domid && conn->nr_txs >= XENPV_STORE_MAX_TX) {
-        return -ENOSPC;
-    }
-    ret = -xs_impl_transaction_start(conn->store->tree, conn->domid, &tx_id);
-    if (ret) {
-        return ret;
-    }
-    tx = g_new0(StoreTx, 1);
-    tx->id = tx_id;
+    tx->id = id;
+    tx->tree_id = tree_id;
     tx->marks = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     tx->changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     tx->order = g_ptr_array_new();
     QTAILQ_INSERT_TAIL(&conn->txs, tx, next);
     conn->nr_txs++;
-    *id = tx_id;
-    trace_xenpv_xs_tx_start(conn->domid, tx_id);
+    return tx;
+}
+
+/* The tree's number is the connection's, too, unless one is restored. */
+static int tree_start(XenPvStoreConn *conn, xs_transaction_t *id)
+{
+    XenstoreImplState *tree = conn->store->tree;
+    int ret = -xs_impl_transaction_start(tree, conn->domid, id);
+
+    while (!ret && xenpv_xs_tx_find(conn, *id)) {
+        xs_impl_transaction_end(tree, conn->domid, *id, false);
+        ret = -xs_impl_transaction_start(tree, conn->domid, id);
+    }
+    return ret;
+}
+
+int xenpv_xs_tx_start(XenPvStoreConn *conn, uint32_t *id)
+{
+    xs_transaction_t tree_id = XBT_NULL;
+    int ret;
+
+    if (conn->domid && conn->nr_txs >= XENPV_STORE_MAX_TX) {
+        return -ENOSPC;
+    }
+    ret = tree_start(conn, &tree_id);
+    if (ret) {
+        return ret;
+    }
+    tx_new(conn, tree_id, tree_id);
+    *id = tree_id;
+    trace_xenpv_xs_tx_start(conn->domid, tree_id);
     return 0;
+}
+
+int xenpv_xs_tx_restore(XenPvStoreConn *conn, uint32_t id)
+{
+    xs_transaction_t tree_id = XBT_NULL;
+    int ret;
+
+    if (!id || xenpv_xs_tx_find(conn, id)) {
+        return -EINVAL;
+    }
+    ret = tree_start(conn, &tree_id);
+    if (!ret) {
+        tx_new(conn, tree_id, id)->late = true;
+    }
+    return ret;
 }
 
 /* The node was made again: of its children only those that were, too, stay. */
@@ -254,7 +290,11 @@ int xenpv_xs_tx_end(XenPvStoreConn *conn, uint32_t id, bool commit)
     if (!tx) {
         return -ENOENT;
     }
-    ret = -xs_impl_transaction_end(conn->store->tree, conn->domid, id, commit);
+    ret = -xs_impl_transaction_end(conn->store->tree, conn->domid,
+                                   tx->tree_id, commit && !tx->late);
+    if (!ret && commit && tx->late) {
+        ret = -EAGAIN;
+    }
     trace_xenpv_xs_tx_end(conn->domid, id, commit, ret);
     if (!ret && commit) {
         tx_apply(conn, tx);

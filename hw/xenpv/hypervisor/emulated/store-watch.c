@@ -32,26 +32,36 @@ void xenpv_xs_event_free(XenPvStoreEvent *event)
     g_free(event);
 }
 
-static void event_add(XenPvStoreConn *conn, StoreWatch *w, const char *path)
+static void event_push(XenPvStoreConn *conn, const char *path,
+                       const char *token)
 {
-    XenPvStoreEvent key, *event;
+    XenPvStoreEvent key = { (char *)path, (char *)token }, *event;
 
-    if (g_queue_get_length(&conn->events) >= XENPV_STORE_MAX_EVENTS) {
-        path = w->path;
-    }
-    key.path = (char *)path + w->relative;
-    key.token = w->token;
     if (g_hash_table_contains(conn->waiting, &key)) {
         return;
     }
     event = g_new(XenPvStoreEvent, 1);
-    event->path = g_strdup(key.path);
-    event->token = g_strdup(key.token);
+    event->path = g_strdup(path);
+    event->token = g_strdup(token);
     g_queue_push_tail(&conn->events, event);
     g_hash_table_add(conn->waiting, event);
     if (g_queue_get_length(&conn->events) == 1) {
         conn->wake(conn->opaque);
     }
+}
+
+static void event_add(XenPvStoreConn *conn, StoreWatch *w, const char *path)
+{
+    if (g_queue_get_length(&conn->events) >= XENPV_STORE_MAX_EVENTS) {
+        path = w->path;
+    }
+    event_push(conn, path + w->relative, w->token);
+}
+
+void xenpv_xs_event_restore(XenPvStoreConn *conn, const char *path,
+                            const char *token)
+{
+    event_push(conn, path, token);
 }
 
 XenPvStoreEvent *xenpv_xs_next_event(XenPvStoreConn *conn)
@@ -154,6 +164,19 @@ static StoreWatch *watch_find(XenPvStoreConn *conn, const char *abs,
     return NULL;
 }
 
+static StoreWatch *watch_new(XenPvStoreConn *conn, const char *abs,
+                             const char *token, unsigned relative)
+{
+    StoreWatch *w = g_new0(StoreWatch, 1);
+
+    w->path = g_strdup(abs);
+    w->token = g_strdup(token);
+    w->relative = relative;
+    QTAILQ_INSERT_TAIL(&conn->watches, w, next);
+    conn->nr_watches++;
+    return w;
+}
+
 int xenpv_xs_watch(XenPvStoreConn *conn, const char *path, const char *token)
 {
     char abs[XENPV_STORE_PATH_MAX + 1];
@@ -174,13 +197,26 @@ int xenpv_xs_watch(XenPvStoreConn *conn, const char *path, const char *token)
     if (conn->domid && conn->nr_watches >= XENPV_STORE_MAX_WATCHES) {
         return -E2BIG;
     }
-    w = g_new0(StoreWatch, 1);
-    w->path = g_strdup(abs);
-    w->token = g_strdup(token);
-    w->relative = relative;
-    QTAILQ_INSERT_TAIL(&conn->watches, w, next);
-    conn->nr_watches++;
+    w = watch_new(conn, abs, token, relative);
     event_add(conn, w, w->path);
+    return 0;
+}
+
+int xenpv_xs_watch_restore(XenPvStoreConn *conn, const char *abs,
+                           const char *token, uint32_t relative)
+{
+    g_autofree char *home = g_strdup_printf("/local/domain/%u/", conn->domid);
+    char judged[XENPV_STORE_PATH_MAX + 1];
+    int ret = watch_path(conn, abs, judged);
+
+    /* What a guest has named in short lies in its own folder. */
+    if (ret || strcmp(judged, abs) ||
+        (relative && (relative != strlen(home) ||
+                      !g_str_has_prefix(abs, home) || !abs[relative])) ||
+        watch_find(conn, abs, relative, token)) {
+        return -EINVAL;
+    }
+    watch_new(conn, abs, token, relative);
     return 0;
 }
 

@@ -32,23 +32,27 @@ bool xenpv_xs_may(XenPvStoreConn *conn, uint32_t tx, const char *abs,
     return allow;
 }
 
-/* Every operation begins here: find the transaction, resolve the path. */
-static int begin(XenPvStoreConn *conn, uint32_t id, const char *path,
+/*
+ * Every operation begins here: find the transaction, turn its number into the
+ * tree's, resolve the path.
+ */
+static int begin(XenPvStoreConn *conn, uint32_t *id, const char *path,
                  StoreTx **tx, char *abs)
 {
     *tx = NULL;
-    if (id) {
-        *tx = xenpv_xs_tx_find(conn, id);
+    if (*id) {
+        *tx = xenpv_xs_tx_find(conn, *id);
         if (!*tx) {
             return -ENOENT;
         }
+        *id = (*tx)->tree_id;
     }
     return xenpv_xs_resolve(conn->domid, path, abs);
 }
 
 /* Like begin(), for operations on a node that must exist. */
-static int begin_existing(XenPvStoreConn *conn, uint32_t id, const char *path,
-                          StoreTx **tx, char *abs)
+static int begin_existing(XenPvStoreConn *conn, uint32_t *id,
+                          const char *path, StoreTx **tx, char *abs)
 {
     int ret = begin(conn, id, path, tx, abs);
 
@@ -63,7 +67,7 @@ int xenpv_xs_read(XenPvStoreConn *conn, uint32_t id, const char *path,
 {
     char abs[XENPV_STORE_PATH_MAX + 1];
     StoreTx *tx;
-    int ret = begin_existing(conn, id, path, &tx, abs);
+    int ret = begin_existing(conn, &id, path, &tx, abs);
 
     if (ret) {
         return ret;
@@ -88,7 +92,7 @@ int xenpv_xs_write(XenPvStoreConn *conn, uint32_t id, const char *path,
 {
     char abs[XENPV_STORE_PATH_MAX + 1];
     StoreTx *tx;
-    int ret = begin(conn, id, path, &tx, abs);
+    int ret = begin(conn, &id, path, &tx, abs);
 
     if (ret) {
         return ret;
@@ -111,7 +115,7 @@ bool xenpv_xs_exists(XenPvStoreConn *conn, StoreTx *tx, const char *abs)
     GList *perms = NULL;
 
     if (!xenpv_xs_tx_alive(tx, abs) ||
-        xs_impl_get_perms(conn->store->tree, 0, tx ? tx->id : 0, abs,
+        xs_impl_get_perms(conn->store->tree, 0, tx ? tx->tree_id : 0, abs,
                           &perms)) {
         return false;
     }
@@ -123,7 +127,7 @@ int xenpv_xs_mkdir(XenPvStoreConn *conn, uint32_t id, const char *path)
 {
     char abs[XENPV_STORE_PATH_MAX + 1];
     StoreTx *tx;
-    int ret = begin(conn, id, path, &tx, abs);
+    int ret = begin(conn, &id, path, &tx, abs);
 
     if (ret) {
         return ret;
@@ -131,7 +135,7 @@ int xenpv_xs_mkdir(XenPvStoreConn *conn, uint32_t id, const char *path)
     if (xenpv_xs_exists(conn, tx, abs)) {
         return xenpv_xs_may(conn, id, abs, "wb") ? 0 : -EACCES;
     }
-    return xenpv_xs_write(conn, id, abs, "", 0);
+    return xenpv_xs_write(conn, tx ? tx->id : 0, abs, "", 0);
 }
 
 /*
@@ -168,7 +172,7 @@ int xenpv_xs_rm(XenPvStoreConn *conn, uint32_t id, const char *path)
 {
     char abs[XENPV_STORE_PATH_MAX + 1];
     StoreTx *tx;
-    int ret = begin_existing(conn, id, path, &tx, abs);
+    int ret = begin_existing(conn, &id, path, &tx, abs);
 
     if (ret) {
         return ret;
@@ -191,7 +195,7 @@ int xenpv_xs_list(XenPvStoreConn *conn, uint32_t id, const char *path,
     GList *items = NULL, *l;
     GPtrArray *array;
     StoreTx *tx;
-    int ret = begin_existing(conn, id, path, &tx, abs);
+    int ret = begin_existing(conn, &id, path, &tx, abs);
 
     if (ret) {
         return ret;
@@ -225,7 +229,7 @@ int xenpv_xs_get_perms(XenPvStoreConn *conn, uint32_t id, const char *path,
     GList *list = NULL, *l;
     GPtrArray *array;
     StoreTx *tx;
-    int ret = begin_existing(conn, id, path, &tx, abs);
+    int ret = begin_existing(conn, &id, path, &tx, abs);
 
     if (ret) {
         return ret;
@@ -251,7 +255,7 @@ int xenpv_xs_set_perms(XenPvStoreConn *conn, uint32_t id, const char *path,
     GList *list = NULL;
     StoreTx *tx;
     unsigned i;
-    int ret = begin_existing(conn, id, path, &tx, abs);
+    int ret = begin_existing(conn, &id, path, &tx, abs);
 
     if (ret) {
         return ret;

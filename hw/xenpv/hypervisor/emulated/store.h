@@ -25,6 +25,7 @@
 #define HW_XENPV_EMU_STORE_H
 
 #include "hw/xenpv/hypervisor.h"
+#include "hw/xenpv/saved.h"
 
 typedef struct XenPvStore XenPvStore;
 typedef struct XenPvStoreConn XenPvStoreConn;
@@ -167,5 +168,26 @@ int xenpv_xs_unwatch(XenPvStoreConn *conn, const char *path,
  * xenpv_xs_fire_special: "@introduceDomain" or "@releaseDomain" has happened
  */
 void xenpv_xs_fire_special(XenPvStore *store, const char *name);
+
+/* ---- saving; store-save.c ---- */
+
+/**
+ * xenpv_xs_save: append all nodes
+ * @conn: domain 0's
+ */
+void xenpv_xs_save(XenPvStoreConn *conn, GByteArray *out);
+
+/**
+ * xenpv_xs_load: replace all nodes
+ * @conn: domain 0's
+ * @s: as from xenpv_xs_save(); not judged yet
+ * @errp: set on failure; the store is then a valid one, with part of the nodes
+ */
+bool xenpv_xs_load(XenPvStoreConn *conn, XenPvSaved *s, Error **errp);
+
+/** xenpv_xs_conn_save: append watches, events and open transactions */
+void xenpv_xs_conn_save(XenPvStoreConn *conn, GByteArray *out);
+/** xenpv_xs_conn_load: after the nodes; @s is not judged yet */
+bool xenpv_xs_conn_load(XenPvStoreConn *conn, XenPvSaved *s, Error **errp);
 
 #endif /* HW_XENPV_EMU_STORE_H */
