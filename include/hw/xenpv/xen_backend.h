@@ -68,11 +68,7 @@ OBJECT_DECLARE_TYPE(XenPvDevice, XenPvDeviceClass, XENPV_DEVICE)
 /* One event channel of one connection; see xenpv_dev_bind(). */
 typedef struct XenPvEvent XenPvEvent;
 
-/**
- * XenPvDevSaved: the core's part of a device in a stream
- *
- * Not judged yet when it has been loaded.
- */
+/* The core's part of a device in a stream; not judged yet when it is loaded */
 typedef struct XenPvDevSaved {
     bool in_store;
     bool connected;
