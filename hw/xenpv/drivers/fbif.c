@@ -233,10 +233,24 @@ void xenpv_fb_dirty_clear(XenPvFbDirty *dirty)
     *dirty = (XenPvFbDirty) { 0 };
 }
 
+static bool inside(const XenPvFbRect *rect, const XenPvFbRect *of)
+{
+    return rect->x >= of->x && rect->x + rect->width <= of->x + of->width &&
+           rect->y >= of->y && rect->y + rect->height <= of->y + of->height;
+}
+
+/*
+ * The same again is the usual case: Linux says that all has changed with each
+ * write to /dev/fb0.
+ */
 void xenpv_fb_dirty_add(XenPvFbDirty *dirty, const XenPvFbRect *rect)
 {
     uint32_t x1 = rect->x, x2 = rect->x + rect->width, y;
 
+    if (inside(rect, &dirty->last)) {
+        return;
+    }
+    dirty->last = *rect;
     for (y = rect->y; y < rect->y + rect->height; y++) {
         if (!dirty->span[y].x2) {
             dirty->span[y].x1 = x1;
@@ -259,6 +273,7 @@ void xenpv_fb_dirty_add_all(XenPvFbDirty *dirty)
 
 bool xenpv_fb_dirty_take(XenPvFbDirty *dirty, XenPvFbRect *line)
 {
+    dirty->last = (XenPvFbRect) { 0 };
     while (dirty->y1 < dirty->y2) {
         uint32_t y = dirty->y1++;
 

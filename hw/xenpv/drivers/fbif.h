@@ -175,6 +175,7 @@ void xenpv_fb_refresh_period(void *buf, uint32_t period);
  * @height: of the picture
  * @y1: no line before this one is dirty
  * @y2: nor this one or any after it
+ * @last: what was added last, still all dirty; empty if it may not be
  * @span: of each line, pixels [x1, x2); empty if x2 is 0
  */
 typedef struct XenPvFbDirty {
@@ -182,6 +183,7 @@ typedef struct XenPvFbDirty {
     uint32_t height;
     uint32_t y1;
     uint32_t y2;
+    XenPvFbRect last;
     struct {
         uint16_t x1;
         uint16_t x2;
