@@ -216,6 +216,57 @@ def heads():
         events.expect(f'{KEYBOARD}: 1 30 1')
 
 
+@test
+def sdl_heads():
+    """A window for each, that has its picture and takes its input."""
+    with in_window('-device', 'xen-framebuffer,id=left',
+                   '-device', 'xen-framebuffer,id=right',
+                   '-device', 'xen-input,display=left,keyboard=off',
+                   '-device', 'xen-input,display=right') as (vm, server):
+        screens.quiet_screen(vm)
+        vm.ok('FB=/dev/fb0 xpv fb pattern 1; FB=/dev/fb1 xpv fb pattern 2')
+        found = until(server.windows, lambda found: len(found) == 2,
+                      lambda found: f'windows: {found}')
+        # X forgets what is covered by another window.
+        server.run('xdotool', 'windowmove', found[0], '0', '0',
+                   'windowmove', found[1], '800', '600')
+        where = {}
+        for name in ('left', 'right'):
+            where[name] = until(
+                lambda: [window for window in server.windows()
+                         if not difference(server.picture(window),
+                                           screendump(vm, device=name))],
+                lambda found: found, lambda _: f'no window has {name}')[0]
+            keep(server.picture(where[name]), f'sdl-{name}')
+        equal(len(set(where.values())), 2, 'windows with a picture')
+        check(difference(screendump(vm, device='left'),
+                         screendump(vm, device='right')), 'both are the same')
+        events = Events(vm)
+        server.type(where['right'], 'a')
+        events.expect(f'{KEYBOARD}: 1 30 1', f'{KEYBOARD}: 1 30 0')
+
+
+@test
+def driver_reload():
+    """The guest's drivers let go of screen and input and take them again: the
+    same console, the same devices."""
+    with screens.guest('-vga', 'xenfb') as vm:
+        vm.shell_ready()
+        for turn in range(2):
+            screens.quiet_screen(vm)
+            draws(vm, turn, f'reload-{turn}')
+            for driver in ('vfb', 'vkbd'):
+                vm.ok(f'cd /sys/bus/xen/drivers/{driver} && '
+                      f'echo {driver}-0 >unbind && echo {driver}-0 >bind')
+        screens.quiet_screen(vm)
+        draws(vm, 9, 'reload-end')
+        equal(len(vm.qmp.command('query-mice')), 1, 'number of pointers')
+        events = Events(vm)
+        send(vm, input_event('key', down=True,
+                             key={'type': 'qcode', 'data': 'a'}))
+        events.expect(f'{KEYBOARD}: 1 30 1')
+
+
 # ---- typing ----
 
 def shell_on_screen(vm: Guest) -> None:
