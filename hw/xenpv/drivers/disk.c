@@ -443,15 +443,15 @@ static bool disk_number_taken(XenPvDevice *dev, int number)
 }
 
 /* A "-drive if=xen" that has no device yet says which disk it is to be. */
-static bool disk_number_awaited(const DriveInfo *mine, int number)
+static bool disk_number_awaited(int number)
 {
     BlockBackend *blk;
 
     for (blk = blk_next(NULL); blk; blk = blk_next(blk)) {
-        DriveInfo *other = blk_legacy_dinfo(blk);
+        DriveInfo *dinfo = blk_legacy_dinfo(blk);
 
-        if (other && other != mine && other->type == IF_XEN && !other->bus &&
-            other->unit == number) {
+        if (dinfo && dinfo->type == IF_XEN && !dinfo->bus &&
+            dinfo->unit == number && !blk_get_attached_dev(blk)) {
             return true;
         }
     }
@@ -477,8 +477,7 @@ static bool disk_identify(XenPvDevice *dev, Error **errp)
             return false;
         }
     }
-    while (disk_number_taken(dev, number) ||
-           disk_number_awaited(dinfo, number)) {
+    while (disk_number_taken(dev, number) || disk_number_awaited(number)) {
         number++;
     }
     dev->devid = xenpv_vdev_from_disk(number);
