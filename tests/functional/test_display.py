@@ -297,17 +297,21 @@ def typed_text():
 
 @test
 def many_keys():
-    """More than the ring has room for, as fast as they come: all arrive."""
+    """More than the ring has room for, as fast as they come: all arrive.
+
+    Read from the terminal: /dev/input has room for 32 keys, the ring for 51,
+    so what is a whole ring at once there would be lost in the guest.
+    """
     with screens.guest('-vga', 'xenfb') as vm:
         vm.shell_ready()
-        events = Events(vm)
-        for _ in range(40):
+        vm.ok('head -n 1 </dev/tty1 >/tmp/keys & sleep 0.1')
+        for name in ['a', 'b'] * 40 + ['ret']:
             send(vm, *(input_event('key', down=down,
                                    key={'type': 'qcode', 'data': name})
-                       for name in ('a', 'b') for down in (True, False)))
-        events.expect(*(f'{KEYBOARD}: 1 {code} {value}'
-                        for _ in range(40) for code in (30, 48)
-                        for value in (1, 0)))
+                       for down in (True, False)))
+        until(lambda: vm.run('cat /tmp/keys')[1],
+              lambda text: text == 'ab' * 40,
+              lambda text: f'the guest has read {text!r}')
 
 
 # ---- pointing ----
