@@ -500,7 +500,9 @@ void scene_new_front(Scene *s, const FrontOpts *opts)
 void scene_begin(Scene *s, const SceneOpts *opts)
 {
     FrontOpts front = opts->front;
-    g_autofree char *props = g_strdup_printf("drive=drive0,vdev=xvda%s%s",
+    g_autofree char *props = g_strdup_printf("drive=drive0,vdev=xvda%s%s%s",
+                                             opts->data == DATA_KEEP ?
+                                             ",persistent=on" : "",
                                              opts->props ? "," : "",
                                              opts->props ?: "");
 

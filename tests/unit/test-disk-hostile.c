@@ -504,6 +504,8 @@ static bool whole_life(Scene *s, DataPath data)
     bool ok;
 
     s->dev = disk_host_plug(s->bus, "xen-disk",
+                            data == DATA_KEEP ?
+                            "drive=drive0,vdev=xvda,queues=2,persistent=on" :
                             "drive=drive0,vdev=xvda,queues=2", &err);
     if (!s->dev) {
         g_assert_nonnull(err);

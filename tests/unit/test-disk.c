@@ -118,7 +118,7 @@ static void test_connect(void)
     }
 }
 
-/* Both sides must want to keep pages mapped, or the user insist. */
+/* Both sides must want to keep pages mapped, and the user says so. */
 static void test_data_path(void)
 {
     static const struct {
@@ -128,12 +128,13 @@ static void test_data_path(void)
         const char *offered;
         const char *path;
     } rows[] = {
-        { true,  "persistent=auto", true,  "0", "data in place" },
+        { true,  NULL,              true,  "0", "data in place" },
         { true,  "persistent=on",   true,  "1", "data persistent" },
         { true,  "persistent=on",   false, "1", "data in place" },
         { true,  "persistent=off",  true,  "0", "data in place" },
-        { false, "persistent=auto", true,  "1", "data persistent" },
-        { false, "persistent=auto", false, "1", "data copied" },
+        { false, NULL,              true,  "0", "data copied" },
+        { false, "persistent=on",   true,  "1", "data persistent" },
+        { false, "persistent=on",   false, "1", "data copied" },
         { false, "persistent=off",  true,  "0", "data copied" },
     };
     unsigned i;

@@ -624,9 +624,7 @@ static bool publish_features(XenPvDevice *dev, XenPvDisk *disk, Error **errp)
     if (!xenpv_dev_publish(dev, errp, "feature-flush-cache", "1") ||
         !xenpv_dev_publish(dev, errp, "feature-barrier", "1") ||
         !xenpv_dev_publish(dev, errp, "feature-persistent", "%d",
-                           disk->persistent == ON_OFF_AUTO_ON ||
-                           (disk->persistent == ON_OFF_AUTO_AUTO &&
-                            !dev->hv->in_place)) ||
+                           disk->persistent) ||
         !xenpv_dev_publish(dev, errp, "max-ring-page-order", "%u", order) ||
         !xenpv_dev_publish(dev, errp, "max-ring-pages", "%u", 1u << order) ||
         !xenpv_dev_publish(dev, errp, "multi-queue-max-queues", "%" PRIu32,
@@ -748,9 +746,7 @@ static bool read_refs(XenPvDevice *dev, unsigned nr_queues, unsigned queue,
 static const XenPvDiskDataOps *choose_data_path(XenPvDisk *disk,
                                                 bool persistent)
 {
-    if (persistent && disk->persistent != ON_OFF_AUTO_OFF &&
-        (disk->persistent == ON_OFF_AUTO_ON ||
-         !XENPV_DEVICE(disk)->hv->in_place)) {
+    if (persistent && disk->persistent) {
         return &xenpv_disk_keep_ops;
     }
     return XENPV_DEVICE(disk)->hv->in_place ? &xenpv_disk_pin_ops :
@@ -970,8 +966,8 @@ static const Property disk_properties[] = {
                        XENPV_DISK_MAX_RING_ORDER),
     DEFINE_PROP_UINT32("max-indirect-segments", XenPvDisk, max_indirect,
                        XENPV_BLKIF_MAX_INDIRECT),
-    DEFINE_PROP_ON_OFF_AUTO("persistent", XenPvDisk, persistent,
-                            ON_OFF_AUTO_AUTO),
+    /* Off: a batch of grant copies is no slower (tests/bench/xenhost). */
+    DEFINE_PROP_BOOL("persistent", XenPvDisk, persistent, false),
     DEFINE_PROP_UINT32("max-persistent-grants", XenPvDisk, max_persistent,
                        DEFAULT_MAX_PERSISTENT),
     DEFINE_PROP_BOOL("secure-discard", XenPvDisk, secure_discard, false),

@@ -195,7 +195,7 @@ struct XenPvDiskQueue {
  * @max_queues: property "queues"
  * @max_ring_order: property "max-ring-page-order"
  * @max_indirect: property "max-indirect-segments"; 0: not offered
- * @persistent: property; keep grants mapped
+ * @persistent: property; keep grants mapped for front ends that ask for it
  * @max_persistent: property "max-persistent-grants", for each queue
  * @secure_discard: property
  * @bootindex: property; has no effect
@@ -220,7 +220,7 @@ struct XenPvDisk {
     uint32_t max_queues;
     uint32_t max_ring_order;
     uint32_t max_indirect;
-    OnOffAuto persistent;
+    bool persistent;
     uint32_t max_persistent;
     bool secure_discard;
     int32_t bootindex;
