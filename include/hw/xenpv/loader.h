@@ -31,7 +31,10 @@
 #define XENPV_CMDLINE_SIZE      1024
 
 /**
- * XenPvGuestOs: which kind of kernel the GUEST_OS note names
+ * enum XenPvGuestOs: which kind of kernel the GUEST_OS note names
+ * @XENPV_GUEST_OS_OTHER: none of these
+ * @XENPV_GUEST_OS_LINUX: Linux
+ * @XENPV_GUEST_OS_MINI_OS: Mini-OS and GRUB, which behave alike
  *
  * Only the machine's policy depends on it (what ring the kernel runs in and
  * how its page tables are treated); the image is loaded the same way.
@@ -39,25 +42,38 @@
 typedef enum XenPvGuestOs {
     XENPV_GUEST_OS_OTHER,
     XENPV_GUEST_OS_LINUX,
-    XENPV_GUEST_OS_MINI_OS,     /* Mini-OS and GRUB, which behave alike */
+    XENPV_GUEST_OS_MINI_OS,
 } XenPvGuestOs;
 
 /**
- * XenPvNotes: the Xen ELF notes of a kernel
+ * struct XenPvNotes: the Xen ELF notes of a kernel
  *
- * A has_ flag tells whether the note was there; the value is 0 otherwise.
- * Strings are NULL when the note is absent.
+ * Strings are NULL and numbers 0 when the note is absent.
  *
- * @guest_os, @guest_version, @loader, @xen_version, @pae_mode, @features:
- *     the string notes
+ * @guest_os: GUEST_OS
+ * @guest_version: GUEST_VERSION
+ * @loader: LOADER
+ * @xen_version: XEN_VERSION
+ * @pae_mode: PAE_MODE
+ * @features: FEATURES
  * @virt_base: VA of pfn 0
  * @paddr_offset: subtracted from every ELF p_paddr
  * @entry: VA of the first instruction
  * @hypercall_page: VA of a page to fill with hypercall stubs
  * @init_p2m: VA at which the P2M list is to be mapped, outside the image
- * @has_mod_start_pfn: the ramdisk is handed over as a pfn, unmapped
+ * @mod_start_pfn: MOD_START_PFN
  * @supported_features: bitmap of XENFEAT_* the kernel can cope with
- * @has_phys32_entry: the kernel can also be started as a PVH guest
+ * @suspend_cancel: SUSPEND_CANCEL
+ * @phys32_entry: where the kernel can also be started as a PVH guest
+ * @has_virt_base: VIRT_BASE is there
+ * @has_paddr_offset: PADDR_OFFSET is there
+ * @has_entry: ENTRY is there
+ * @has_hypercall_page: HYPERCALL_PAGE is there
+ * @has_init_p2m: INIT_P2M is there
+ * @has_mod_start_pfn: the ramdisk is handed over as a pfn, unmapped
+ * @has_supported_features: SUPPORTED_FEATURES is there
+ * @has_suspend_cancel: SUSPEND_CANCEL is there
+ * @has_phys32_entry: PHYS32_ENTRY is there
  */
 typedef struct XenPvNotes {
     char *guest_os;
@@ -87,7 +103,7 @@ typedef struct XenPvNotes {
 } XenPvNotes;
 
 /**
- * XenPvSegment: one loadable piece of the image
+ * struct XenPvSegment: one loadable piece of the image
  * @vaddr: its VA in the initial mapping (from p_paddr, never from p_vaddr)
  * @data: @file_len bytes, owned by the XenPvKernel
  * @file_len: bytes taken from the file
@@ -101,7 +117,7 @@ typedef struct XenPvSegment {
 } XenPvSegment;
 
 /**
- * XenPvKernel: a kernel that was accepted, ready to be placed
+ * struct XenPvKernel: a kernel that was accepted, ready to be placed
  *
  * Immutable once made; may be read from any thread.
  *
@@ -112,7 +128,8 @@ typedef struct XenPvSegment {
  * @virt_entry: VA of the first instruction
  * @virt_kstart: lowest VA of any segment
  * @virt_kend: first VA after all segments
- * @segments: the @nr_segments pieces, in file order
+ * @segments: the pieces, in file order
+ * @nr_segments: how many
  */
 typedef struct XenPvKernel {
     char *filename;
@@ -125,7 +142,7 @@ typedef struct XenPvKernel {
     XenPvSegment *segments;
     size_t nr_segments;
 
-    /*< private >*/
+    /* private: */
     uint8_t *image;
 } XenPvKernel;
 
@@ -184,7 +201,7 @@ void xenpv_kernel_free(XenPvKernel *kernel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(XenPvKernel, xenpv_kernel_free)
 
 /**
- * XenPvGuestMemory: how the builder reaches the guest's memory
+ * struct XenPvGuestMemory: how the builder reaches the guest's memory
  *
  * Nothing is assumed about adjacency: neighbouring pfns may be far apart both
  * as machine frames and as host memory (there is a hole below 4 GiB).
@@ -202,7 +219,7 @@ typedef struct XenPvGuestMemory {
 } XenPvGuestMemory;
 
 /**
- * XenPvStartParams: what the guest is started with
+ * struct XenPvStartParams: what the guest is started with
  *
  * Borrowed for the duration of the call.
  *
@@ -229,7 +246,7 @@ typedef struct XenPvStartParams {
 } XenPvStartParams;
 
 /**
- * XenPvPageTableFrame: a frame the builder filled as a page table
+ * struct XenPvPageTableFrame: a frame the builder filled as a page table
  * @pfn: which
  * @level: 1 (maps pages) to 4 (loaded into CR3)
  */
@@ -239,14 +256,20 @@ typedef struct XenPvPageTableFrame {
 } XenPvPageTableFrame;
 
 /**
- * XenPvStartOfDay: where everything went
+ * struct XenPvStartOfDay: where everything went
  *
- * @rip, @rsp, @rsi: initial registers; all other general registers are 0
+ * @rip: initial register; all general registers not named here are 0
+ * @rsp: initial register
+ * @rsi: initial register
  * @cr3_mfn: the L4 table, which counts as pinned
- * @start_info_pfn, @store_pfn, @store_mfn, @console_pfn, @console_mfn: the
- *     pages of those names
+ * @start_info_pfn: the page of that name
+ * @store_pfn: xenstore's page
+ * @store_mfn: the same as a machine frame
+ * @console_pfn: the primary console's page
+ * @console_mfn: the same as a machine frame
  * @has_hypercall_page: whether the next two mean anything
- * @hypercall_page_va, @hypercall_page_pfn: the filled stub page
+ * @hypercall_page_va: the filled stub page
+ * @hypercall_page_pfn: its frame
  * @p2m_pfn: first frame of the P2M list
  * @p2m_va: where it is mapped
  * @pt_base_va: VA of the L4 table

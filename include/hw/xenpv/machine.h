@@ -24,7 +24,7 @@
 /* ---- modes ---- */
 
 /**
- * XenPvMachineOptions: what the machine's properties say
+ * struct XenPvMachineOptions: what the machine's properties say
  * @strict: guest kernel in ring 3, page tables of its own
  * @store_path: UNIX socket for the guest's xenstore, or NULL
  */
@@ -34,7 +34,7 @@ typedef struct XenPvMachineOptions {
 } XenPvMachineOptions;
 
 /**
- * XenPvMode: who made the domain, and so what there is to do
+ * struct XenPvMode: who made the domain, and so what there is to do
  * @name: as in mode=NAME
  * @no_ram: somebody else has the guest's memory
  * @init: judge the options, the machine's and @options, which live as long as
@@ -101,7 +101,7 @@ bool xenpv_upstream_xen_open(Error **errp);
 /* ---- emulate mode ---- */
 
 /**
- * XenPvMemoryMap: where guest RAM is
+ * struct XenPvMemoryMap: where guest RAM is
  * @start_pages: pages the guest has at start; pfns count from 0
  * @nr_pages: pages it may have
  * @low_pages: how many of those are below the hole
@@ -117,6 +117,7 @@ typedef struct XenPvMemoryMap {
 
 /**
  * xenpv_memory_map_init: split RAM at the hole
+ * @map: (out)
  * @bytes: what the guest has at start
  * @max_bytes: what it may have
  */
@@ -125,11 +126,14 @@ void xenpv_memory_map_init(XenPvMemoryMap *map, uint64_t bytes,
 
 /**
  * xenpv_pfn_to_mfn: machine frame of a page of the guest
+ * @map: guest RAM
+ * @pfn: below @map->nr_pages
  */
 uint64_t xenpv_pfn_to_mfn(const XenPvMemoryMap *map, uint64_t pfn);
 
 /**
  * xenpv_mfn_to_pfn: position of a machine frame in guest RAM
+ * @map: guest RAM
  * @mfn: any number; may come from the guest
  * @pfn: (out): set if @mfn is guest RAM
  *
@@ -140,17 +144,20 @@ bool xenpv_mfn_to_pfn(const XenPvMemoryMap *map, uint64_t mfn, uint64_t *pfn);
 
 /**
  * xenpv_max_mfn: one more than the highest frame of guest RAM
+ * @map: guest RAM
  */
 uint64_t xenpv_max_mfn(const XenPvMemoryMap *map);
 
 /**
- * XenPvRam: guest RAM in QEMU
+ * struct XenPvRam: guest RAM in QEMU
  * @map: where the guest sees it
  * @start: what the guest has at start, the machine's
  * @rest: what it may be given besides; nothing without maxmem=
  * @all: both
- * @low, @high: of @all, below and above the hole
- * @start_ptr, @rest_ptr: host addresses
+ * @low: of @all, below the hole
+ * @high: of @all, above it
+ * @start_ptr: host address of @start
+ * @rest_ptr: host address of @rest
  */
 typedef struct XenPvRam {
     XenPvMemoryMap map;
@@ -166,6 +173,8 @@ typedef struct XenPvRam {
 /**
  * xenpv_ram_init: judge -m and plan
  * @ram: zeroed; only @map is set
+ * @ms: the machine
+ * @errp: set on failure
  *
  * Returns: false with @errp set
  */
@@ -173,6 +182,9 @@ bool xenpv_ram_init(XenPvRam *ram, MachineState *ms, Error **errp);
 
 /**
  * xenpv_ram_make: make the memory and let vCPUs have it
+ * @ram: from xenpv_ram_init()
+ * @ms: the machine
+ * @errp: set on failure
  *
  * Returns: false with @errp set
  */
@@ -180,6 +192,7 @@ bool xenpv_ram_make(XenPvRam *ram, MachineState *ms, Error **errp);
 
 /**
  * xenpv_ram_ptr: host address of a page
+ * @ram: guest RAM
  * @pfn: from xenpv_mfn_to_pfn(), or below map.nr_pages
  *
  * Of this page only: the next may be elsewhere.  Any thread.
@@ -190,18 +203,25 @@ void *xenpv_ram_ptr(const XenPvRam *ram, uint64_t pfn);
  * xenpv_ram_written: QEMU has written to a region's memory by itself
  * @mr: the region
  * @ptr: host address in it
+ * @len: bytes from there
  */
 void xenpv_ram_written(MemoryRegion *mr, void *ptr, uint64_t len);
 
 /**
  * xenpv_ram_page_written: the same for part of one page of the guest's
+ * @ram: guest RAM
+ * @pfn: below map.nr_pages
+ * @offset: in the page
+ * @len: bytes; at most to its end
  */
 void xenpv_ram_page_written(const XenPvRam *ram, uint64_t pfn,
                             uint32_t offset, uint32_t len);
 
 /**
  * xenpv_ram_discard: the host may have these frames' memory back
+ * @ram: guest RAM
  * @mfns: any numbers
+ * @nr: how many
  */
 void xenpv_ram_discard(const XenPvRam *ram, const uint64_t *mfns, uint32_t nr);
 
@@ -209,8 +229,8 @@ void xenpv_ram_discard(const XenPvRam *ram, const uint64_t *mfns, uint32_t nr);
 void xenpv_ram_reset(const XenPvRam *ram);
 
 /**
- * XenPvBlockLayout: what lies where in the monitor block, in bytes from its
- * start
+ * struct XenPvBlockLayout: what lies where in the monitor block, in bytes
+ * from its start
  * @nr_vcpus: vCPUs it has room for
  * @tables: page tables
  * @types: frame types, one byte each
@@ -251,6 +271,7 @@ void xenpv_block_fill(void *block, const XenPvBlockLayout *layout,
 
 /**
  * xenpv_block_shared: the part both sides talk through
+ * @block: host address of the block
  */
 static inline struct xenpv_mon_shared *xenpv_block_shared(void *block)
 {
@@ -258,7 +279,7 @@ static inline struct xenpv_mon_shared *xenpv_block_shared(void *block)
 }
 
 /**
- * XenPvEmergencyConsole: the hypervisor's console; zeroed at start
+ * struct XenPvEmergencyConsole: the hypervisor's console; zeroed at start
  * @line: what has come of the current line
  * @len: bytes of it
  * @credit: lines that may be printed now
@@ -275,7 +296,9 @@ typedef struct XenPvEmergencyConsole {
 
 /**
  * xenpv_emergency_write: the guest has written to it
- * @buf: any @len bytes
+ * @con: the console
+ * @buf: any bytes
+ * @len: how many
  */
 void xenpv_emergency_write(XenPvEmergencyConsole *con, const uint8_t *buf,
                            size_t len);
@@ -299,6 +322,8 @@ void xenpv_guest_restarted(void);
 
 /**
  * xenpv_display_init: make what -vga asks for
+ * @bus: the guest's devices
+ * @errp: set on failure
  *
  * Returns: false with @errp set
  */

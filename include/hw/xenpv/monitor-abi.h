@@ -106,6 +106,7 @@
  *               with one exchange and puts them into vcpu_info.  So QEMU need
  *               not know where the guest keeps its vcpu_info.
  * @resync: set by QEMU when the clock was stopped or moved
+ * @pad: to a cache line
  */
 struct xenpv_mon_kick {
     uint64_t pending_sel;
@@ -153,6 +154,7 @@ struct xenpv_mon_kick {
  *             port, masked, or of another vCPU's; written by the monitor
  * @free_pages: how many of max_pages the guest does not have; kept by the
  *              monitor
+ * @pad: to the next cache line
  * @kick: see above
  */
 struct xenpv_mon_shared {
@@ -198,6 +200,7 @@ struct xenpv_mon_shared {
  * @type: XENPV_PORT_*
  * @vcpu: which vCPU is told
  * @virq: for XENPV_PORT_VIRQ
+ * @pad: 0
  *
  * Written by QEMU only, which owns the ports.  The monitor reads it to send
  * IPIs and timer interrupts without leaving the VM.
@@ -216,6 +219,7 @@ struct xenpv_mon_port {
  * @arg: depends on @nr
  * @ret: result, 0 or positive, or a negative errno as in Xen's errno.h
  * @len: bytes used in @data
+ * @pad: 0
  * @data: structures, both ways; copied by the monitor from and to the guest
  *
  * The write to XENPV_PORT_CALL returns when the call is done.

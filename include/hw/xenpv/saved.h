@@ -39,7 +39,7 @@ static inline void xenpv_saved_put_string(GByteArray *out, const char *text)
 }
 
 /**
- * XenPvSaved: where a reader is
+ * struct XenPvSaved: where a reader is
  * @at: the next byte
  * @left: bytes from there to the end
  * @bad: there was not what should have been there

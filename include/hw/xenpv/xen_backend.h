@@ -289,6 +289,10 @@ bool xenpv_dev_publish(XenPvDevice *dev, Error **errp, const char *key,
 
 /**
  * xenpv_dev_publish_front: write a key into the front end's directory
+ * @dev: the device
+ * @errp: set on failure
+ * @key: path below the directory
+ * @fmt: value
  *
  * For what a toolstack leaves there for the guest to read, like "mac".
  * Readable, not writable by the guest.  As xenpv_dev_publish().
@@ -332,6 +336,12 @@ bool xenpv_dev_need_front_uint(XenPvDevice *dev, const char *key,
 
 /**
  * xenpv_dev_read_front_uint: read a number the front end may give
+ * @dev: the device
+ * @key: path below the directory
+ * @max: the largest value accepted
+ * @absent: the number if there is no such key
+ * @value: (out): the number
+ * @errp: set if it is no decimal number, or larger than @max
  *
  * As xenpv_dev_need_front_uint(), but an absent key gives @absent.
  */
@@ -355,6 +365,12 @@ char *xenpv_dev_read_back(XenPvDevice *dev, const char *key);
 
 /**
  * xenpv_dev_read_back_uint: read a number a toolstack may give
+ * @dev: the device
+ * @key: path below the directory
+ * @max: the largest value accepted
+ * @absent: the number if there is no such key
+ * @value: (out): the number
+ * @errp: set if it is no decimal number, or larger than @max
  *
  * As xenpv_dev_read_front_uint(), from our own directory.
  */
@@ -376,6 +392,12 @@ char *xenpv_dev_read_left(XenPvDevice *dev, const char *key);
 
 /**
  * xenpv_dev_read_left_uint: read a number left there
+ * @dev: the device
+ * @key: path below the directory
+ * @max: the largest value accepted
+ * @absent: the number if there is no such key
+ * @value: (out): the number
+ * @errp: set if it is no decimal number, or larger than @max
  *
  * As xenpv_dev_read_front_uint().
  */
@@ -432,6 +454,10 @@ void xenpv_dev_unmap(XenPvDevice *dev, XenPvMap *map);
 
 /**
  * xenpv_dev_copy: copy between our memory and pages the front end granted
+ * @dev: the device
+ * @to_guest: direction
+ * @segs: what to copy, with room for what became of it
+ * @nr_segs: number of @segs
  *
  * As XenPvHvOps.grant_copy.  Any thread.
  */
@@ -458,6 +484,8 @@ XenPvEvent *xenpv_dev_bind(XenPvDevice *dev, uint32_t port, AioContext *ctx,
 void xenpv_dev_unbind(XenPvDevice *dev, XenPvEvent *event);
 /**
  * xenpv_event_set_context: move delivery to another AioContext
+ * @event: the channel
+ * @ctx: where XenPvDeviceClass.event runs from now on; NULL: main loop
  *
  * Events that came meanwhile are delivered in the new one.
  */
@@ -466,6 +494,7 @@ void xenpv_event_set_context(XenPvEvent *event, AioContext *ctx);
 void xenpv_event_notify(XenPvEvent *event);
 /**
  * xenpv_event_again: run XenPvDeviceClass.event once more, soon
+ * @event: the channel
  *
  * From the event loop, after others have had their turn.  From the thread of
  * the event's AioContext or the main loop's.
@@ -474,6 +503,7 @@ void xenpv_event_again(XenPvEvent *event);
 
 /**
  * xenpv_dev_held: leave the guest's memory alone for now
+ * @dev: the device
  *
  * Events are not delivered meanwhile; it is for what a driver does by itself
  * (a timer, a character that has come).  Afterwards every event is delivered
@@ -520,6 +550,7 @@ static inline bool xenpv_dev_may_complain(XenPvDevice *dev)
 
 /**
  * struct XenPvBus: all back ends for one guest
+ * @parent_obj: QOM's
  * @hv: the hypervisor; outlives the bus
  * @guest: the guest's domain
  *
@@ -531,7 +562,7 @@ struct XenPvBus {
     XenPvHv *hv;
     XenPvDomid guest;
 
-    /*< private >*/
+    /* private: */
     QTAILQ_HEAD(, XenPvDevice) devices;
     bool quiet;                 /* no guest: before the first restart, too */
     bool held;                  /* see xenpv_bus_hold() */
@@ -556,6 +587,9 @@ XenPvBus *xenpv_bus_create(XenPvHv *hv, XenPvDomid guest, Error **errp);
 
 /**
  * xenpv_bus_new: the bus alone, below a device of the caller's
+ * @parent: realized; has the bus until it is gone
+ * @hv: the hypervisor; must outlive the bus
+ * @guest: the domain its devices serve
  *
  * What xenpv_bus_create() does after it has made a parent on the system bus.
  */
@@ -563,6 +597,7 @@ XenPvBus *xenpv_bus_new(DeviceState *parent, XenPvHv *hv, XenPvDomid guest);
 
 /**
  * xenpv_bus_quiesce: let go of the guest, before it is reset
+ * @bus: the bus
  *
  * All devices disconnect; afterwards no map, channel or watch of theirs is
  * left.  Nodes are not touched: the guest is not there to see them.
@@ -571,6 +606,7 @@ void xenpv_bus_quiesce(XenPvBus *bus);
 
 /**
  * xenpv_bus_restart: start with a new guest
+ * @bus: the bus
  *
  * Writes the nodes of all devices anew, as they are for a device just
  * plugged, and waits for front ends.  Devices plugged since
@@ -589,6 +625,7 @@ void xenpv_bus_reset(XenPvBus *bus);
 
 /**
  * xenpv_bus_hold: guest memory is about to be saved, for the last time
+ * @bus: the bus
  *
  * No vCPU runs and no request is under way.  Until xenpv_bus_go_on(), or a
  * reset, no device looks at what the guest has written, or writes there.
@@ -597,6 +634,7 @@ void xenpv_bus_hold(XenPvBus *bus);
 
 /**
  * xenpv_bus_go_on: vCPUs will run
+ * @bus: the bus
  *
  * Devices look at what has come since xenpv_bus_hold(), if that was called.
  * After a load: those that were not in the stream are plugged now.
@@ -605,6 +643,7 @@ void xenpv_bus_go_on(XenPvBus *bus);
 
 /**
  * xenpv_bus_await_load: a guest will be loaded in place of this one
+ * @bus: the bus
  *
  * As xenpv_bus_quiesce(), and before guest memory is loaded, since devices
  * write there when they disconnect.  Each device is then loaded by its own
@@ -614,6 +653,7 @@ void xenpv_bus_await_load(XenPvBus *bus);
 
 /**
  * xenpv_bus_decline: nothing can be served, in place of xenpv_bus_restart()
+ * @bus: the bus
  * @why: for people, in the error node of each back end that is ours
  *
  * Back ends that a toolstack has made go to Closed, where it sees them fail.
@@ -622,6 +662,7 @@ void xenpv_bus_decline(XenPvBus *bus, const char *why);
 
 /**
  * xenpv_bus_set_guest: the next guest is another domain
+ * @bus: the bus
  * @guest: the domain
  *
  * Between xenpv_bus_quiesce() and xenpv_bus_restart(), for machines whose reset
@@ -632,6 +673,7 @@ void xenpv_bus_set_guest(XenPvBus *bus, XenPvDomid guest);
 
 /**
  * xenpv_bus_awaits_kernel: which devices does the kernel not serve yet?
+ * @bus: the bus
  *
  * Of those with backend=kernel: a guest that starts before may not find them.
  *
@@ -641,12 +683,14 @@ char *xenpv_bus_awaits_kernel(XenPvBus *bus);
 
 /**
  * xenpv_bus_notify_kernel: hear of changes of xenpv_bus_awaits_kernel()
+ * @bus: the bus
  * @notifier: stays the caller's
  */
 void xenpv_bus_notify_kernel(XenPvBus *bus, Notifier *notifier);
 
 /**
  * xenpv_bus_leave: QEMU ends, and the store outlives it
+ * @bus: the bus
  *
  * Disconnects everything.  Directories that QEMU has written itself are
  * removed, those of a toolstack stay, in state Closed.
@@ -655,6 +699,7 @@ void xenpv_bus_leave(XenPvBus *bus);
 
 /**
  * xenpv_bus_find_devices: make what a toolstack has asked for by now
+ * @bus: the bus
  *
  * After xenpv_bus_restart(), for who cannot wait until the main loop gets round
  * to it: displays are bound to consoles before that runs.
