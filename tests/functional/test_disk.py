@@ -134,7 +134,7 @@ def keys(store: Store, path: str):
 
 
 # Linux allocates a page for every segment that can be in flight
-PERSISTENT = {'persistent': 'on', 'max_indirect_segments': 16}
+PERSISTENT = {'persistent': True, 'max_indirect_segments': 16}
 BIG_RING = ('xen_blkfront.max_ring_page_order=4 '
             'xen_blkfront.max_indirect_segments=256')
 
@@ -149,7 +149,7 @@ def negotiated(label):
             *disks.disk('a', store.create('a.qcow2', 8 * MIB)),
             *disks.disk('b', store.create('b.raw', 8 * MIB), queues=4,
                         **PERSISTENT),
-            *disks.disk('c', store.create('c.raw', 8 * MIB), persistent='off',
+            *disks.disk('c', store.create('c.raw', 8 * MIB), persistent=False,
                         max_ring_page_order=0, max_indirect_segments=0)]
         for words, order, segments in (('', 0, '32'), (BIG_RING, 4, '256')):
             with with_store(store, *args, append=words,
@@ -230,7 +230,7 @@ def data(label):
             *disks.disk('c', store.create('c.qcow2', 64 * MIB), iothread='io2',
                         logical_block_size=4096, physical_block_size=4096),
             *disks.disk('d', store.create('d.raw', 64 * MIB),
-                        persistent='off', max_indirect_segments=0,
+                        persistent=False, max_indirect_segments=0,
                         max_ring_page_order=0)]
         with disks.guest(*args, append=BIG_RING,
                          kernel=SETUP.kernel(label)) as vm:

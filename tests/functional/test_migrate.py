@@ -233,7 +233,7 @@ def disk_file():
 @test
 def disk_persistent():
     """Grants that stay mapped are mapped anew."""
-    disk_moves('unix', 1, 'qcow2', persistent='on')
+    disk_moves('unix', 1, 'qcow2', persistent=True)
 
 
 @test
@@ -351,7 +351,7 @@ def same_memory():
     mem = 160
     with disks.images() as store:
         args = disk_args(store.create('a.qcow2', 64 * disks.MIB),
-                         persistent='on')
+                         persistent=True)
         vm = disks.guest(*args, mem=f'{mem}M').__enter__()
         try:
             vm.shell_ready()
