@@ -929,6 +929,62 @@ static void test_copies(void)
     }
 }
 
+/* Copies that can be made together are, and fail each for itself. */
+static void test_copies_together(void)
+{
+    static const struct {
+        uint8_t op;
+        unsigned pages;
+        unsigned batches;
+    } rows[] = {
+        { BLKIF_OP_WRITE, 1, 1 },
+        { BLKIF_OP_READ, 1, 1 },
+        /* 64 KiB are enough to begin with; the bad one has one page. */
+        { BLKIF_OP_WRITE, 8, 8 },
+        { BLKIF_OP_READ, 8, 8 },
+        { BLKIF_OP_WRITE, 64, 15 },
+        { BLKIF_OP_READ, 64, 15 },
+    };
+    unsigned i, j;
+
+    for (i = 0; i < ARRAY_SIZE(rows); i++) {
+        FrontSeg bad = { 7, 0, 7 };
+        XenPvDiskStats *stats;
+        uint64_t id[16], batches;
+        FrontRing *ring;
+        FrontBuf *buf;
+        Scene s;
+
+        scene_begin(&s, &(SceneOpts) { .data = DATA_COPY });
+        stats = &XENPV_DISK(s.dev)->queue[0].stats;
+        ring = &s.front->ring[0];
+        buf = front_buf(s.front, rows[i].pages);
+        front_buf_fill(buf, i);
+        if (rows[i].op == BLKIF_OP_READ) {
+            g_assert_cmpint(front_do(ring, BLKIF_OP_WRITE, 0, buf), ==, OKAY);
+            front_buf_clear(buf);
+        }
+        batches = stats->batches;
+        test_drive_hold(s.drive);
+        for (j = 0; j < 16; j++) {
+            id[j] = j == 8 ? front_put(ring, rows[i].op, 0, &bad, 1) :
+                             front_put_buf(ring, rows[i].op, 0, buf);
+        }
+        front_push(ring);
+        fixture_settle();
+        test_drive_release(s.drive);
+        front_finish(ring);
+        for (j = 0; j < 16; j++) {
+            g_assert_cmpint(front_status(ring, id[j]), ==,
+                            j == 8 ? ERROR : OKAY);
+        }
+        assert_buf(buf, s.drive->data);
+        g_assert_cmpuint(stats->batches - batches, ==, rows[i].batches);
+        g_free(buf);
+        scene_end(&s);
+    }
+}
+
 /* ---- what the block layer really has ---- */
 
 /* A second disk, on a node of these options: written, read and compared. */
@@ -1048,6 +1104,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/disk/cost/hold-off", test_hold_off);
     g_test_add_func("/xenpv/disk/cost/allocations", test_allocations);
     g_test_add_func("/xenpv/disk/cost/copies", test_copies);
+    g_test_add_func("/xenpv/disk/cost/copies-together", test_copies_together);
     g_test_add_func("/xenpv/disk/real-nodes", test_real_nodes);
     return g_test_run();
 }

@@ -7,7 +7,8 @@
  *         allocation, where the hypervisor can do it cheaply
  *   keep  mapped at their first use and kept mapped (feature-persistent): the
  *         front end uses the same pages again and again
- *   copy  to and from buffers of ours, in one batch for each request
+ *   copy  to and from buffers of ours, in one batch for all requests that are
+ *         taken, or have ended, in one go
  *
  * Kept pages are limited in number and the least recently used go first.  A
  * front end that uses more than that is served too: pages beyond the limit
@@ -16,6 +17,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "block/block-common.h"
 #include "qemu/main-loop.h"
 #include "qemu/memalign.h"
 #include "qemu/timer.h"
@@ -30,6 +32,14 @@
 
 QEMU_BUILD_BUG_ON(XENPV_BLKIF_MAX_INDIRECT * XENPV_PAGE_SIZE >
                   MAX_CHUNKS * CHUNK_SIZE);
+
+/*
+ * What can be gathered: up to a batch of segments of a sector, the least there
+ * is, and then the largest request.  A segment is cut in two at most, as it is
+ * not larger than a chunk.
+ */
+#define MAX_GATHERED (XENPV_DISK_BATCH_BYTES / BDRV_SECTOR_SIZE + \
+                      2 * XENPV_BLKIF_MAX_INDIRECT)
 
 /* How often kept pages are looked at, and how long an unused one stays */
 #define PURGE_PERIOD_MS     10000
@@ -93,11 +103,10 @@ static int pin_begin(XenPvDiskRequest *req, bool to_guest)
     return 0;
 }
 
-static int pin_end(XenPvDiskRequest *req, bool to_guest, bool good)
+static void pin_end(XenPvDiskRequest *req, bool to_guest)
 {
     xenpv_grant_unpin(queue_device(req->queue)->hv, to_guest, req->pins,
                       req->nr_pages);
-    return 0;
 }
 
 static int copy_page(XenPvDiskQueue *queue, uint32_t ref, void *buf,
@@ -218,14 +227,13 @@ static int keep_begin(XenPvDiskRequest *req, bool to_guest)
     return 0;
 }
 
-static int keep_end(XenPvDiskRequest *req, bool to_guest, bool good)
+static void keep_end(XenPvDiskRequest *req, bool to_guest)
 {
     int i;
 
     for (i = 0; i < req->nr_pages; i++) {
         page_put(req->queue, req->page[i]);
     }
-    return 0;
 }
 
 static int keep_read(XenPvDiskQueue *queue, uint32_t ref, void *buf,
@@ -267,32 +275,6 @@ static bool chunks_left(XenPvDiskData *data, uint32_t bytes)
            MAX_CHUNKS - data->nr_chunks + data->nr_free;
 }
 
-/* The segments of the data, cut where a chunk ends. */
-static int copy_segments(XenPvDiskRequest *req, bool to_guest)
-{
-    XenPvDiskQueue *queue = req->queue;
-    uint32_t pos = 0, nr = 0;
-    int i;
-
-    for (i = 0; i < req->rq.nr_segs; i++) {
-        uint32_t done, n;
-
-        for (done = 0; done < req->segs[i].len; done += n, pos += n) {
-            n = MIN(req->segs[i].len - done, CHUNK_SIZE - pos % CHUNK_SIZE);
-            queue->data.copy[nr++] = (XenPvCopySeg) {
-                .ref = req->segs[i].ref,
-                .offset = req->segs[i].offset + done,
-                .len = n,
-                .local = (char *)req->chunk[pos / CHUNK_SIZE] +
-                         pos % CHUNK_SIZE,
-            };
-        }
-    }
-    queue->stats.copied += req->rq.bytes;
-    return xenpv_dev_copy(queue_device(queue), to_guest, queue->data.copy,
-                          nr);
-}
-
 static int copy_begin(XenPvDiskRequest *req, bool to_guest)
 {
     XenPvDiskQueue *queue = req->queue;
@@ -310,24 +292,82 @@ static int copy_begin(XenPvDiskRequest *req, bool to_guest)
         add_data(req, chunk, n);
         left -= n;
     }
-    return to_guest ? 0 : copy_segments(req, false);
+    return 0;
 }
 
-static int copy_end(XenPvDiskRequest *req, bool to_guest, bool good)
+static void copy_end(XenPvDiskRequest *req, bool to_guest)
 {
     XenPvDiskData *data = &req->queue->data;
-    int ret = to_guest && good ? copy_segments(req, true) : 0;
 
     while (req->nr_pages) {
         data->chunk[data->nr_free++] = req->chunk[--req->nr_pages];
     }
-    return ret;
+}
+
+/* The segments of the data, cut where a chunk ends */
+static void copy_gather(XenPvDiskRequest *req, bool to_guest)
+{
+    XenPvDiskBatch *batch = &req->queue->data.batch[to_guest];
+    uint32_t pos = 0, nr = batch->nr_segs;
+    int i;
+
+    assert(batch->bytes < XENPV_DISK_BATCH_BYTES);
+    for (i = 0; i < req->rq.nr_segs; i++) {
+        uint32_t done, n;
+
+        for (done = 0; done < req->segs[i].len; done += n, pos += n) {
+            n = MIN(req->segs[i].len - done, CHUNK_SIZE - pos % CHUNK_SIZE);
+            batch->segs[nr++] = (XenPvCopySeg) {
+                .ref = req->segs[i].ref,
+                .offset = req->segs[i].offset + done,
+                .len = n,
+                .local = (char *)req->chunk[pos / CHUNK_SIZE] +
+                         pos % CHUNK_SIZE,
+            };
+        }
+    }
+    req->nr_copies = nr - batch->nr_segs;
+    req->next = NULL;
+    if (batch->first) {
+        batch->last->next = req;
+    } else {
+        batch->first = req;
+    }
+    batch->last = req;
+    batch->nr_segs = nr;
+    batch->bytes += req->rq.bytes;
+}
+
+XenPvDiskRequest *xenpv_disk_data_copy(XenPvDiskQueue *queue, bool to_guest)
+{
+    XenPvDiskBatch *batch = &queue->data.batch[to_guest];
+    XenPvDiskRequest *first = g_steal_pointer(&batch->first);
+    XenPvDiskRequest *req;
+    XenPvCopySeg *seg = batch->segs;
+
+    if (!first) {
+        return NULL;
+    }
+    /* What becomes of each segment is asked below. */
+    xenpv_dev_copy(queue_device(queue), to_guest, seg, batch->nr_segs);
+    queue->stats.copied += batch->bytes;
+    queue->stats.batches++;
+    batch->nr_segs = 0;
+    batch->bytes = 0;
+    for (req = first; req; req = req->next) {
+        req->copied = 0;
+        for (; req->nr_copies; req->nr_copies--, seg++) {
+            req->copied = req->copied ?: seg->status;
+        }
+    }
+    return first;
 }
 
 const XenPvDiskDataOps xenpv_disk_copy_ops = {
     .name = "copied",
     .begin = copy_begin,
     .end = copy_end,
+    .gather = copy_gather,
     .read = copy_page,
 };
 
@@ -346,8 +386,8 @@ void xenpv_disk_data_init(XenPvDiskQueue *queue, const XenPvDiskDataOps *ops)
                                     purge_pages, queue);
     } else if (ops == &xenpv_disk_copy_ops) {
         data->chunk = g_new(void *, MAX_CHUNKS);
-        /* A segment is cut in two at most: it is not larger than a chunk. */
-        data->copy = g_new(XenPvCopySeg, 2 * XENPV_BLKIF_MAX_INDIRECT);
+        data->batch[false].segs = g_new(XenPvCopySeg, MAX_GATHERED);
+        data->batch[true].segs = g_new(XenPvCopySeg, MAX_GATHERED);
     }
 }
 
@@ -368,5 +408,6 @@ void xenpv_disk_data_cleanup(XenPvDiskQueue *queue)
         qemu_vfree(data->chunk[--data->nr_free]);
     }
     g_free(data->chunk);
-    g_free(data->copy);
+    g_free(data->batch[false].segs);
+    g_free(data->batch[true].segs);
 }

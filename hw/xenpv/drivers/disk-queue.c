@@ -11,7 +11,8 @@
  *
  * Batches.  Requests taken in one go reach the block layer as one plug, and
  * responses that are put in one go are shown to the front end with one write
- * of the index and at most one event: both are QEMU's defer_call().
+ * of the index and at most one event: both are QEMU's defer_call().  So is
+ * the copying of data, where it has to be copied.
  *
  * Pauses.  While the drive is drained, or the VM stands still, nothing is
  * taken and nothing begins.  A look at the ring counts as in flight for the
@@ -106,7 +107,8 @@ static void queue_push(void *opaque)
     }
 }
 
-static void respond(XenPvDiskRequest *req, int status)
+/* The caller has queue_push() called. */
+static void put_response(XenPvDiskRequest *req, int status)
 {
     XenPvDiskQueue *queue = req->queue;
     uint8_t rsp[XENPV_BLKIF_MAX_RESPONSE];
@@ -119,7 +121,6 @@ static void respond(XenPvDiskRequest *req, int status)
     queue->active--;
     queue->unpushed++;
     request_put(req);
-    defer_call(queue_push, queue);
 }
 
 /* The guest can do this at any rate: what is reported is not. */
@@ -140,16 +141,15 @@ static bool is_read(const XenPvDiskRequest *req)
     return req->rq.op == BLKIF_OP_READ;
 }
 
-static void finish(XenPvDiskRequest *req, int ret)
+/* The caller has queue_push() called. */
+static void put_result(XenPvDiskRequest *req, int ret)
 {
     XenPvDiskQueue *queue = req->queue;
     BlockAcctStats *stats = blk_get_stats(queue_blk(queue));
     bool fence = req->rq.op == BLKIF_OP_WRITE_BARRIER;
 
     if (req->held) {
-        int end = queue->data.ops->end(req, is_read(req), ret >= 0);
-
-        ret = ret < 0 ? ret : end;
+        queue->data.ops->end(req, is_read(req));
     }
     if (req->started && ret < 0) {
         block_acct_failed(stats, &req->acct);
@@ -159,12 +159,77 @@ static void finish(XenPvDiskRequest *req, int ret)
     if (fence) {
         queue->fence = false;
     }
-    /* Soon, and not after respond(): when all is answered the queue may go. */
+    /* Soon, and not after the push: when all is answered the queue may go. */
     if (fence || queue->deferred) {
         xenpv_event_again(queue->event);
     }
-    respond(req, ret == -EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP :
-                 ret < 0 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+    put_response(req, ret == -EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP :
+                      ret < 0 ? BLKIF_RSP_ERROR : BLKIF_RSP_OKAY);
+}
+
+static void finish(XenPvDiskRequest *req, int ret)
+{
+    XenPvDiskQueue *queue = req->queue;
+
+    put_result(req, ret);
+    defer_call(queue_push, queue);
+}
+
+/* ---- data that is copied ---- */
+
+static void no_data(XenPvDiskRequest *req, int ret)
+{
+    XenPvDiskQueue *queue = req->queue;
+
+    trace_xenpv_disk_no_data(queue_device(queue)->label, req->rq.id, ret);
+    complain(queue, "a request's grants cannot be used");
+}
+
+/* Reads have ended; each has the drive wait for it until it is answered. */
+static void copy_reads(void *opaque)
+{
+    XenPvDiskQueue *queue = opaque;
+    BlockBackend *blk = queue_blk(queue);
+    XenPvDiskRequest *req, *next;
+    unsigned nr = 0;
+
+    for (req = xenpv_disk_data_copy(queue, true); req; req = next, nr++) {
+        next = req->next;
+        if (req->copied < 0) {
+            no_data(req, req->copied);
+        }
+        put_result(req, req->copied);
+    }
+    if (!nr) {
+        return;
+    }
+    defer_call(queue_push, queue);
+    while (nr--) {
+        blk_dec_in_flight(blk);
+    }
+}
+
+static bool batch_is_full(XenPvDiskQueue *queue, bool to_guest)
+{
+    return queue->data.batch[to_guest].bytes >= XENPV_DISK_BATCH_BYTES;
+}
+
+/* Returns false if it goes on without. */
+static bool gather_read(XenPvDiskRequest *req)
+{
+    XenPvDiskQueue *queue = req->queue;
+
+    if (!req->held || !is_read(req) || !queue->data.ops->gather) {
+        return false;
+    }
+    blk_inc_in_flight(queue_blk(queue));
+    queue->data.ops->gather(req, true);
+    if (batch_is_full(queue, true)) {
+        copy_reads(queue);
+    } else {
+        defer_call(copy_reads, queue);
+    }
+    return true;
 }
 
 /* ---- through the block layer ---- */
@@ -295,7 +360,8 @@ static void coroutine_fn request_co(void *opaque)
 
     blk_inc_in_flight(blk);
     ret = perform(req);
-    if (ret >= 0 || ret == -EOPNOTSUPP || handle_error(req, &ret)) {
+    if ((ret >= 0 || ret == -EOPNOTSUPP || handle_error(req, &ret)) &&
+        !(ret >= 0 && gather_read(req))) {
         finish(req, ret);
     }
     /* The queue may be gone; the drive waits for this. */
@@ -324,10 +390,30 @@ static void enter(XenPvDiskRequest *req)
     qemu_coroutine_enter(qemu_coroutine_create(request_co, req));
 }
 
-/* Returns false if it has to wait for the end of others. */
+static void copy_writes(XenPvDiskQueue *queue)
+{
+    XenPvDiskRequest *req, *next;
+
+    for (req = xenpv_disk_data_copy(queue, false); req; req = next) {
+        next = req->next;
+        if (req->copied < 0) {
+            no_data(req, req->copied);
+            finish(req, req->copied);
+        } else {
+            account(req);
+            enter(req);
+        }
+    }
+}
+
+/*
+ * Returns false if it has to wait for the end of others.  What is to be copied
+ * first begins with the batch: the caller has copy_writes() called.
+ */
 static bool start(XenPvDiskRequest *req)
 {
     XenPvDiskQueue *queue = req->queue;
+    bool gather = false;
 
     if (req->rq.op == BLKIF_OP_WRITE_BARRIER && queue->active > 1) {
         return false;
@@ -339,18 +425,24 @@ static bool start(XenPvDiskRequest *req)
             return false;
         }
         if (ret < 0) {
-            trace_xenpv_disk_no_data(queue_device(queue)->label, req->rq.id,
-                                     ret);
-            complain(queue, "a request's grants cannot be used");
+            no_data(req, ret);
             finish(req, ret);
             return true;
         }
+        gather = !is_read(req) && queue->data.ops->gather;
     }
     if (req->rq.op == BLKIF_OP_WRITE_BARRIER) {
         queue->fence = true;
     }
-    account(req);
-    enter(req);
+    if (!gather) {
+        account(req);
+        enter(req);
+        return true;
+    }
+    queue->data.ops->gather(req, false);
+    if (batch_is_full(queue, false)) {
+        copy_writes(queue);
+    }
     return true;
 }
 
@@ -416,7 +508,8 @@ static void refuse(XenPvDiskRequest *req, int status)
     if (status == BLKIF_RSP_ERROR) {
         complain(queue, "refused a request that no front end should make");
     }
-    respond(req, status);
+    put_response(req, status);
+    defer_call(queue_push, queue);
 }
 
 /* Returns false if no more can be taken for now. */
@@ -516,6 +609,7 @@ bool xenpv_disk_queue_run(XenPvDiskQueue *queue)
         defer_call_begin();
         go_on(queue);
         take(queue);
+        copy_writes(queue);
         defer_call_end();
     }
     blk_dec_in_flight(blk);

@@ -56,6 +56,8 @@ typedef struct XenPvDiskPage XenPvDiskPage;
  * @held: the data path has something to let go of
  * @slot: as it lay in the ring
  * @nr_pages: in @pins, @page or @chunk, what it has
+ * @nr_copies: segments of the batch that are its, while it is in one
+ * @copied: what became of them, 0 or a negative errno
  * @iov: room for @qiov
  * @segs: the segments of the data, in order
  * @pins: pages used where they lie
@@ -74,6 +76,8 @@ typedef struct XenPvDiskRequest {
     bool started;
     bool held;
     uint16_t nr_pages;
+    uint16_t nr_copies;
+    int copied;
     uint8_t slot[XENPV_BLKIF_MAX_STRIDE];
     struct iovec *iov;
     XenPvBlkifSeg *segs;
@@ -89,14 +93,18 @@ typedef struct XenPvDiskRequest {
  * @name: for people
  * @begin: make @req->segs reachable as @req->qiov; with the data in it for
  *     a write.  -EAGAIN: no room now, there will be when a request has ended.
- * @end: the transfer is over and was good or not; for a read the data is to
- *     be in the guest now.  Returns 0 or a negative errno.
+ * @end: let go of it.  A read's data is in the guest, unless it was gathered
+ *     and not copied.
+ * @gather: have @req's data copied with that of others, by
+ *     xenpv_disk_data_copy(): for a write after @begin, for a read when its
+ *     transfer is over.  NULL: there is nothing to copy.
  * @read: copy @len bytes from the start of a granted page
  */
 typedef struct XenPvDiskDataOps {
     const char *name;
     int (*begin)(XenPvDiskRequest *req, bool to_guest);
-    int (*end)(XenPvDiskRequest *req, bool to_guest, bool good);
+    void (*end)(XenPvDiskRequest *req, bool to_guest);
+    void (*gather)(XenPvDiskRequest *req, bool to_guest);
     int (*read)(XenPvDiskQueue *queue, uint32_t ref, void *buf, uint32_t len);
 } XenPvDiskDataOps;
 
@@ -104,6 +112,24 @@ typedef struct XenPvDiskDataOps {
 extern const XenPvDiskDataOps xenpv_disk_pin_ops;
 extern const XenPvDiskDataOps xenpv_disk_keep_ops;
 extern const XenPvDiskDataOps xenpv_disk_copy_ops;
+
+/**
+ * XenPvDiskBatch: copies that are made together, as each call costs
+ * @segs: all requests', in their order
+ * @nr_segs: how many
+ * @bytes: in them
+ * @first, @last: the requests, by their @next
+ */
+typedef struct XenPvDiskBatch {
+    XenPvCopySeg *segs;
+    uint32_t nr_segs;
+    uint32_t bytes;
+    XenPvDiskRequest *first;
+    XenPvDiskRequest *last;
+} XenPvDiskBatch;
+
+/* A batch of this size is copied at once, so that its transfers begin. */
+#define XENPV_DISK_BATCH_BYTES (64 * 1024)
 
 /**
  * XenPvDiskData: what a queue's data path keeps between requests
@@ -115,7 +141,7 @@ extern const XenPvDiskDataOps xenpv_disk_copy_ops;
  * @chunk: copy: free bounce buffers
  * @nr_free: copy: how many
  * @nr_chunks: copy: free or not
- * @copy: copy: room for the segments of one request
+ * @batch: copy: what is gathered, from the guest and to it
  */
 typedef struct XenPvDiskData {
     const XenPvDiskDataOps *ops;
@@ -126,7 +152,7 @@ typedef struct XenPvDiskData {
     void **chunk;
     uint32_t nr_free;
     uint32_t nr_chunks;
-    XenPvCopySeg *copy;
+    XenPvDiskBatch batch[2];
 } XenPvDiskData;
 
 /**
@@ -136,6 +162,7 @@ typedef struct XenPvDiskData {
  * @wakeups: times the queue looked at its ring
  * @notified: events sent
  * @copied: bytes of data copied
+ * @batches: ... in so many calls
  */
 typedef struct XenPvDiskStats {
     uint64_t requests;
@@ -143,6 +170,7 @@ typedef struct XenPvDiskStats {
     uint64_t wakeups;
     uint64_t notified;
     uint64_t copied;
+    uint64_t batches;
 } XenPvDiskStats;
 
 /**
@@ -292,6 +320,15 @@ void xenpv_disk_queue_cleanup(XenPvDiskQueue *queue);
 /* ---- disk-data.c ---- */
 
 void xenpv_disk_data_init(XenPvDiskQueue *queue, const XenPvDiskDataOps *ops);
+
+/**
+ * xenpv_disk_data_copy: copy what is gathered
+ * @queue: whose
+ * @to_guest: or from it
+ *
+ * Returns the requests, by their @next, with @copied set; NULL if none was.
+ */
+XenPvDiskRequest *xenpv_disk_data_copy(XenPvDiskQueue *queue, bool to_guest);
 void xenpv_disk_data_cleanup(XenPvDiskQueue *queue);
 
 #endif /* HW_XENPV_DRIVERS_DISK_H */
