@@ -38,7 +38,7 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check check-xenhost fuzz bench lint tidy docs series check-series install deb clean distclean help
+.PHONY: all deps build run demo check-build check check-xenhost fuzz bench lint tidy docs series check-series install deb clean distclean help
 
 all: build
 
@@ -71,16 +71,15 @@ demo:
 	@$(MAKE) --no-print-directory build
 	@scripts/run-guest --release $(RELEASE) --demo
 
-check:
+check-build:
 	@scripts/install-deps build check
 	@$(MAKE) --no-print-directory build
 	+@$(NINJA) xenpv-unit
+
+check: check-build
 	@scripts/run-tests $(LEVELS)
 
-check-xenhost:
-	@scripts/install-deps build check
-	@$(MAKE) --no-print-directory build
-	+@$(NINJA) xenpv-unit
+check-xenhost: check-build
 	@tests/xenhost/run
 
 # A tree of its own: all code in it is instrumented.

@@ -188,6 +188,14 @@ answer_of()
     return 1
 }
 
+# nic_up NAME INTERFACE ADDRESS: the guest's NIC is there, or comes
+nic_up()
+{
+    in_guest "$1" "modprobe xen-netfront; \
+until [ -e /sys/class/net/$2 ]; do sleep 0.1; done"
+    in_guest "$1" "ip addr add $3/24 dev $2; ip link set $2 up"
+}
+
 # fetch ADDRESS: a command for the guest, the sum of what comes from port 99; nc
 # would take the end of its input for the end of it all
 fetch()
