@@ -7,7 +7,7 @@ import tempfile
 import time
 import uuid
 
-from harness import FACTOR, SETUP, Guest, check, connect, equal
+from harness import FACTOR, SETUP, Guest, Skip, check, connect, equal
 from registry import test
 
 
@@ -46,6 +46,22 @@ def rtc_utc():
         there = int(guest.ok('date +%s'))
         check(abs(there - time.time()) < 120,
               f'the guest is {there - time.time():.0f} s off')
+
+
+@test
+def copies_by_the_byte():
+    """Under TCG no CPU flag invites to copy by string instructions, unless
+    -cpu asks for it."""
+    SETUP.need_xenpv()
+    if SETUP.accel != 'tcg':
+        raise Skip(f'only under TCG, not {SETUP.accel}')
+    flags = {'erms', 'fsrm'}
+    for options, wanted in (([], set()), (['-cpu', 'max,+erms'], {'erms'})):
+        with Guest(*options) as guest:
+            guest.shell_ready()
+            got = guest.ok("sed -n 's/^flags.*://p' /proc/cpuinfo").split()
+            check('nx' in got, f'flags: {got}')
+            equal(flags.intersection(got), wanted, f'flags with {options}')
 
 
 def rsp(sock, packet: str) -> str:

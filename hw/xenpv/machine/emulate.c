@@ -482,6 +482,19 @@ static bool init_emulation(XenPvEmulate *s, Error **errp)
 }
 
 /*
+ * Under TCG a string instruction is a loop of its smallest steps.  Kernels and
+ * C libraries that read here that they are fast copy and clear byte by byte,
+ * at a fraction of the speed of a plain loop.  -cpu max,+erms is still obeyed.
+ */
+static GlobalProperty tcg_cpu_policy[] = {
+    { TYPE_X86_CPU, "erms", "off" },
+    { TYPE_X86_CPU, "fsrm", "off" },
+    { TYPE_X86_CPU, "fzrm", "off" },
+    { TYPE_X86_CPU, "fsrs", "off" },
+    { TYPE_X86_CPU, "fsrc", "off" },
+};
+
+/*
  * A guest starts all vCPUs it may ever have and then takes those down that
  * xenstore says are offline, so that all must be there from the start.  One
  * that is down sleeps in the monitor.
@@ -491,6 +504,10 @@ static void init_vcpus(MachineState *ms)
     X86MachineState *x86ms = X86_MACHINE(ms);
     unsigned i;
 
+    if (tcg_enabled()) {
+        compat_props_add(MACHINE_GET_CLASS(ms)->compat_props, tcg_cpu_policy,
+                         G_N_ELEMENTS(tcg_cpu_policy));
+    }
     x86_cpus_init(x86ms, CPU_VERSION_LATEST);
     for (i = ms->smp.cpus; i < ms->smp.max_cpus; i++) {
         Object *cpu = object_new(ms->cpu_type);
