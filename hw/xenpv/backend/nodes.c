@@ -692,6 +692,17 @@ static bool judge_uint(const char *whose, const char *key, const char *text,
     return true;
 }
 
+static bool judge_uint_or(uint64_t absent, const char *whose, const char *key,
+                          const char *text, uint64_t max, uint64_t *value,
+                          Error **errp)
+{
+    if (!text) {
+        *value = absent;
+        return true;
+    }
+    return judge_uint(whose, key, text, max, value, errp);
+}
+
 bool xenpv_dev_need_front_uint(XenPvDevice *dev, const char *key,
                                uint64_t max, uint64_t *value, Error **errp)
 {
@@ -710,11 +721,7 @@ bool xenpv_dev_read_front_uint(XenPvDevice *dev, const char *key,
 {
     g_autofree char *text = xenpv_dev_read_front(dev, key);
 
-    if (!text) {
-        *value = absent;
-        return true;
-    }
-    return judge_uint("front", key, text, max, value, errp);
+    return judge_uint_or(absent, "front", key, text, max, value, errp);
 }
 
 char *xenpv_dev_read_back(XenPvDevice *dev, const char *key)
@@ -733,11 +740,7 @@ bool xenpv_dev_read_back_uint(XenPvDevice *dev, const char *key,
 {
     g_autofree char *text = xenpv_dev_read_back(dev, key);
 
-    if (!text) {
-        *value = absent;
-        return true;
-    }
-    return judge_uint("back", key, text, max, value, errp);
+    return judge_uint_or(absent, "back", key, text, max, value, errp);
 }
 
 char *xenpv_dev_read_left(XenPvDevice *dev, const char *key)
@@ -756,11 +759,7 @@ bool xenpv_dev_read_left_uint(XenPvDevice *dev, const char *key,
 {
     g_autofree char *text = xenpv_dev_read_left(dev, key);
 
-    if (!text) {
-        *value = absent;
-        return true;
-    }
-    return judge_uint("front", key, text, max, value, errp);
+    return judge_uint_or(absent, "front", key, text, max, value, errp);
 }
 
 bool xenpv_nodes_key_changed(XenPvDevice *dev, unsigned i, bool *changed,
