@@ -7,6 +7,9 @@
 #            The folder is linked into QEMU's tree. A folder of that name
 #            which upstream has is set aside whole until xen-setup --undo.
 #
+# file    += PATH IN QEMU | PATH HERE
+#            The same for one file, of a name that upstream does not have.
+#
 # symbol  += NAME
 #            A configuration symbol we define (hw/xenpv/Kconfig).
 #
@@ -20,6 +23,8 @@ folder  += pc-bios/xenner       | pc-bios/xenner
 folder  += tests/xenpv          | tests
 folder  += docs/system/i386/xenpv | docs/system
 folder  += docs/devel/xenpv     | docs/devel
+
+file    += tests/functional/test_x86_64_xenpv.py | tests/qemu/test_x86_64_xenpv.py
 
 symbol  += XENPV
 
@@ -38,6 +43,7 @@ hook    += accel/Kconfig        | select PCI_EXPRESS_GENERIC_BRIDGE | config XEN
 hook    += meson.build          | 'hw/xen', |     'hw/xenpv',
 
 hook    += tests/meson.build    | subdir('unit') | subdir('xenpv')
+hook    += tests/functional/meson.build | 'x86_cpu_model_versions', |   'x86_64_xenpv',
 
 # -vga xenfb, which upstream has with its own PV back ends only.
 hook    += system/vl.c          | static const VGAInterfaceInfo vga_interfaces[VGA_TYPE_MAX] = { |     [VGA_XENFB] = { .opt_name = "xenfb", .name = "Xen PV framebuffer" },
