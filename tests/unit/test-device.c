@@ -492,6 +492,32 @@ static void test_storm(void)
     scene_end(&sc);
 }
 
+/*
+ * A driver that was killed and comes up again, all before we have looked once.
+ * It was served with the pages of the old one.
+ */
+static void test_started_over_unseen(void)
+{
+    Scene sc;
+
+    scene_connected(&sc);
+    g_assert_cmpint(sc.s->connects, ==, 1);
+    front_state(&sc, XenbusStateConnected);
+    fake_guest_write(sc.hv, FE "/state", "%d", XenbusStateInitialising);
+    fake_guest_write(sc.hv, FE "/state", "%d", XenbusStateInitialised);
+    fixture_settle();
+    assert_node(sc.hv, "4", BE "/state");
+    g_assert_cmpint(sc.s->connects, ==, 2);
+    g_assert_cmpint(sc.s->disconnects, ==, 1);
+    g_assert_cmpint(sc.s->advertised, ==, 2);
+
+    /* No state of its own makes it start over. */
+    front_state(&sc, XenbusStateConnected);
+    front_state(&sc, XenbusStateConnected);
+    g_assert_cmpint(sc.s->connects, ==, 2);
+    scene_end(&sc);
+}
+
 /* ---- failures ---- */
 
 static void test_connect_fails(void)
@@ -1296,6 +1322,8 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/device/front-vanishes", test_front_vanishes);
     g_test_add_func("/xenpv/device/restarts", test_restarts);
     g_test_add_func("/xenpv/device/storm", test_storm);
+    g_test_add_func("/xenpv/device/started-over-unseen",
+                    test_started_over_unseen);
     g_test_add_func("/xenpv/device/connect-fails", test_connect_fails);
     g_test_add_func("/xenpv/device/advertise-fails", test_advertise_fails);
     g_test_add_func("/xenpv/device/driver-fails", test_driver_fails);

@@ -337,10 +337,30 @@ static bool dev_read_own(XenPvDevice *dev, bool *gone, Error **errp)
     return true;
 }
 
+/*
+ * Some front ends do not wait for us before they are ready (Linux's of
+ * framebuffer, keyboard and console).  One of them that has started over may be
+ * that far when we look, and what it used before is not its own any more.  It
+ * must not see us close: it would take that for the end of its new life.
+ */
+static void dev_start_over(XenPvDevice *dev)
+{
+    trace_xenpv_dev_start_over(dev->label);
+    dev_disconnect(dev);
+    dev->be_state = XenbusStateInitialising;
+}
+
 static bool dev_read_front(XenPvDevice *dev, bool *gone, Error **errp)
 {
+    enum xenbus_state before = dev->fe_state;
+
     if (!xenpv_nodes_read_front(dev, &dev->fe_state, gone, errp)) {
         return false;
+    }
+    if (dev->be_state == XenbusStateConnected &&
+        before == XenbusStateConnected &&
+        dev->fe_state == XenbusStateInitialised) {
+        dev_start_over(dev);
     }
     switch (dev->fe_state) {
     case XenbusStateUnknown:
