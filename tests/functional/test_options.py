@@ -131,6 +131,17 @@ def monitor_information():
 
 
 @test
+def crash_kernel():
+    """There is none in a PV guest, and asking for one does no harm."""
+    if SETUP.machine != 'xenpv':
+        raise Skip('is about xenpv')
+    with Guest(append='crashkernel=64M') as guest:
+        guest.shell_ready()
+        guest.ok('dmesg | grep "Ignoring crashkernel for a Xen PV domain"')
+        equal(guest.ok('cat /sys/kernel/kexec_crash_size'), '0', 'its memory')
+
+
+@test
 def dump_guest_memory():
     """A look at a running guest's memory does not disturb it."""
     with Guest(mem='128M') as guest:
