@@ -34,15 +34,19 @@ static void apic_write(unsigned reg, uint32_t v)
     WRITE_ONCE(*p, v);
 }
 
+/*
+ * Enabled first: a local APIC that is not, keeps the mask bit of every LVT
+ * entry set.  KVM's does as well, TCG's does not.
+ */
 void apic_init(void)
 {
+    apic_write(APIC_SVR, APIC_ENABLE | XENPV_VECTOR_SPURIOUS);
     apic_write(APIC_LVT_LINT0, APIC_MASKED);
     apic_write(APIC_LVT_LINT1, APIC_NMI);
     apic_write(APIC_LVT_ERROR, APIC_MASKED);
     apic_write(APIC_TPR, 0);
     apic_write(APIC_TDCR, APIC_DIVIDE_1);
     apic_write(APIC_LVT_TIMER, XENPV_VECTOR_TIMER);
-    apic_write(APIC_SVR, APIC_ENABLE | XENPV_VECTOR_SPURIOUS);
 }
 
 void apic_eoi(void)
