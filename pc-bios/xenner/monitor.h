@@ -476,6 +476,7 @@ void update_fast_paths(struct vcpu *v);
 
 /* ---- privop.c ---- */
 
+void cpuid_faults(void);
 bool emulate_forced_cpuid(struct vcpu *v, struct regs *regs);
 bool emulate_privop(struct vcpu *v, struct regs *regs);
 void set_ts(struct vcpu *v, bool ts);

@@ -66,6 +66,11 @@ static struct cpuid native_cpuid(uint32_t leaf, uint32_t sub)
 
 #define BIT(n) (1u << (n))
 
+#define MSR_PLATFORM_INFO       0x000000ce
+#define MSR_MISC_FEATURES       0x00000140
+#define PLATFORM_CPUID_FAULTS   BIT(31)
+#define FEATURES_CPUID_FAULTS   BIT(0)
+
 static struct cpuid xen_leaf(uint32_t leaf, uint32_t sub)
 {
     struct cpuid c = { 0 };
@@ -195,6 +200,21 @@ static void emulate_cpuid(struct vcpu *v, struct regs *regs)
     regs->rbx = c.ebx;
     regs->rcx = c.ecx;
     regs->rdx = c.edx;
+}
+
+/*
+ * Where the processor can, as KVM's always, CPUID outside of ring 0 is a
+ * general protection fault: so a process is told what the kernel is told, and
+ * not what is below us.
+ */
+void cpuid_faults(void)
+{
+    uint64_t value;
+
+    if (rdmsr_guarded(MSR_PLATFORM_INFO, &value) == 0 &&
+        value & PLATFORM_CPUID_FAULTS) {
+        wrmsr_guarded(MSR_MISC_FEATURES, FEATURES_CPUID_FAULTS);
+    }
 }
 
 /* ud2, "xen", cpuid: the guest asks Xen rather than the processor */
@@ -506,6 +526,13 @@ static bool emulate_one(struct vcpu *v, struct regs *regs, struct insn *in)
     case 0xec ... 0xef:
         return emulate_io(v, regs, regs->rdx,
                           op & 1 ? in->opsize ? 2 : 4 : 1, op & 2);
+    case 0x0f:
+        if (in->pos < in->len && in->byte[in->pos] == 0xa2) {
+            in->pos++;
+            emulate_cpuid(v, regs);     /* see cpuid_faults() */
+            return true;
+        }
+        /* fall through */
     default:
         return v->in_kernel && emulate_kernel(v, regs, in, op);
     }

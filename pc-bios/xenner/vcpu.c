@@ -208,6 +208,7 @@ static void start_processor(struct vcpu *v)
 {
     load_tables(v);
     load_system_registers(v);
+    cpuid_faults();
     apic_init();
     /*
      * What was sent until the APIC was on is lost, and QEMU will not send
