@@ -162,6 +162,19 @@ class Network:
             [f'tap,id=n0,ifname={tap or self.tap},script=no,downscript=no',
              *queues, *(f'{key}={value}' for key, value in more.items())])]
 
+    def bridge(self, *more: str) -> None:
+        """The tap device and more of them in one; the addresses are its."""
+        if not self.may_run('link', 'add', 'br0', 'type', 'bridge'):
+            raise Skip('no bridges in this kernel')
+        for tap in more:
+            self.run('tuntap', 'add', 'dev', tap, 'mode', 'tap', 'vnet_hdr')
+        self.run('addr', 'flush', 'dev', self.tap)
+        for tap in (self.tap, *more):
+            self.run('link', 'set', tap, 'master', 'br0', 'up')
+        self.run('addr', 'add', f'{HOST4}/24', 'dev', 'br0')
+        self.run('-6', 'addr', 'add', f'{HOST6}/64', 'dev', 'br0', 'nodad')
+        self.run('link', 'set', 'br0', 'up')
+
     def guest(self, *args: str, **more: Any) -> Guest:
         """A guest whose QEMU lives inside."""
         vm = guest(*args, **more)

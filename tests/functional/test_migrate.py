@@ -534,19 +534,7 @@ def net_streams():
     """From one end of a bridge to the other, while it sends and receives."""
     SETUP.need_xenpv()
     with nets.Network() as network:
-        for tap in ('tap0', 'tap1'):
-            if tap != network.tap:
-                network.run('tuntap', 'add', 'dev', tap, 'mode', 'tap',
-                            'vnet_hdr')
-        if not network.may_run('link', 'add', 'br0', 'type', 'bridge'):
-            raise Skip('no bridges in this kernel')
-        network.run('addr', 'flush', 'dev', network.tap)
-        for tap in ('tap0', 'tap1'):
-            network.run('link', 'set', tap, 'master', 'br0', 'up')
-        network.run('addr', 'add', f'{nets.HOST4}/24', 'dev', 'br0')
-        network.run('-6', 'addr', 'add', f'{nets.HOST6}/64', 'dev', 'br0',
-                    'nodad')
-        network.run('link', 'set', 'br0', 'up')
+        network.bridge('tap1')
         args = [['-smp', '2', *network.netdev(tap), '-device', nets.device()]
                 for tap in ('tap0', 'tap1')]
         vm = network.guest(*args[0]).__enter__()

@@ -137,6 +137,8 @@ int cmd_disklog(int argc, char **argv);
 int cmd_clocks(int argc, char **argv);
 int cmd_fb(int argc, char **argv);
 int cmd_events(int argc, char **argv);
+int cmd_xdp(int argc, char **argv);
+int cmd_udp(int argc, char **argv);
 
 void test_xenstore(void);
 void test_isolation(void);

@@ -53,6 +53,8 @@ static const struct {
     { "clocks",   cmd_clocks },
     { "fb",       cmd_fb },
     { "events",   cmd_events },
+    { "xdp",      cmd_xdp },
+    { "udp",      cmd_udp },
     { "session",  cmd_session },
 };
 
