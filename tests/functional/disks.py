@@ -26,6 +26,8 @@ MODULES = {
     'xenpv': ['xen-blkfront', 'ext4', 'isofs'],
     'pc': ['virtio_pci', 'virtio_blk', 'ext4', 'isofs'],
 }
+# For guests that have more than disks.
+OTHER_MODULES = ['xen-netfront']
 PROGRAMS = ['bookworm:e2fsprogs:/sbin/mkfs.ext4',
             'bookworm:e2fsprogs:/sbin/e2fsck']
 
@@ -54,7 +56,8 @@ def initrd(kernel: str) -> str:
     folder = modules_of(kernel)
     image = os.path.join(SETUP.work,
                          f'disk-{os.path.basename(folder)}.img')
-    names = sorted({name for names in MODULES.values() for name in names})
+    names = sorted({name for names in [*MODULES.values(), OTHER_MODULES]
+                    for name in names})
     with open(image + '.lock', 'wb') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         fio = subprocess.run(

@@ -111,7 +111,7 @@ def file(label):
 @test
 def pipe_smp():
     SETUP.need_xenpv()
-    save_and_load(2, 'exec')
+    save_and_load(4, 'exec')
 
 
 @test
@@ -602,27 +602,135 @@ def screen(label):
                       screens.pattern(640, 480, 2), 'moved-again')
 
 
-@test
-def suspend():
-    """A guest that is asked to suspend does, hears that it did not happen,
-    and goes on with its devices under load."""
+# ---- suspended ----
+
+def asked_to_suspend(vm: Guest, store: Store) -> None:
+    store.run('write', f'{HOME}/control/shutdown', 'suspend')
+    vm.qmp.event('SUSPEND', BOOT)
+    equal(state(vm), 'suspended', 'the guest that was asked to suspend')
+
+
+def woken(vm: Guest) -> None:
+    vm.qmp.command('system_wakeup')
+    vm.qmp.event('WAKEUP')
+    equal(state(vm), 'running', 'the guest that was woken')
+    alive(vm)
+
+
+def everything(path: str) -> List[str]:
+    """A machine with a disk, a NIC and a screen."""
+    return [*disk_args(path), '-nic', f'user,model=xen,mac={nets.MAC}',
+            '-vga', 'xenfb']
+
+
+def guest_of_everything(*args: str, **more: Any) -> Guest:
+    return disks.guest(
+        *args, modules=['xen-blkfront', *disks.OTHER_MODULES],
+        append='console=tty0 console=hvc0 vt.global_cursor_default=0', **more)
+
+
+def uses_everything(vm: Guest, seed: int) -> None:
+    vm.ok('ping -c 1 10.0.2.2', BOOT)
+    vm.ok(f'xpv fb pattern {seed}')
+    screens.shows(lambda: screens.screendump(vm),
+                  screens.pattern(800, 600, seed), f'suspend-{seed}')
+
+
+@test_each_kernel
+def suspend(label):
+    """A guest that is asked to suspend stands still until it is woken, and
+    goes on with its devices under load: again and again, stopped meanwhile,
+    saved meanwhile, and reset."""
     SETUP.need_xenpv()
     with disks.images() as images:
         path = images.path('xenstore')
-        with disks.guest(*disk_args(images.create('a.qcow2', 64 * disks.MIB)),
-                         machine_options=f'xenstore={path}') as vm:
+        with guest_of_everything(
+                *everything(images.create('a.qcow2', 64 * disks.MIB)),
+                kernel=SETUP.kernel(label),
+                machine_options=f'xenstore={path}') as vm:
             store = Store(path)
             vm.shell_ready()
             vm.ok(f'disk wait {disks.name("a")}')
+            vm.ok('ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up')
+            screens.quiet_screen(vm)
             start_load(vm)
             for turn in range(1, 4):
-                store.run('write', f'{HOME}/control/shutdown', 'suspend')
-                store.wait(f'{HOME}/control/shutdown', '')
-                vm.ok(f'until [ $(dmesg | grep -c "Freezing user space") -ge '
-                      f'{turn} ]; do sleep 0.1; done', BOOT)
-                alive(vm)
+                uses_everything(vm, turn)
+                asked_to_suspend(vm, store)
+                screens.shows(lambda: screens.screendump(vm),
+                              screens.pattern(800, 600, turn), 'suspended')
+                vm.qmp.command('stop')
+                vm.qmp.command('cont')
+                equal(state(vm), 'suspended', 'the guest after stop and cont')
+                if turn == 3:
+                    equal(vm.qmp.hmp('savevm asleep'), '', 'what savevm says')
+                    equal(state(vm), 'suspended', 'the guest after savevm')
+                woken(vm)
+                equal(store.read(f'{HOME}/control/shutdown'), '',
+                      'what the guest has left of the request')
+                vm.ok(f'[ $(dmesg | grep -c "Freezing user space") -ge '
+                      f'{turn} ]')
+            uses_everything(vm, 4)
+            vm.ok('touch /tmp/later')
+            # Into a machine that runs: QEMU wakes it
+            equal(vm.qmp.hmp('loadvm asleep'), '', 'what loadvm says')
+            disks.wait_for(lambda: state(vm) == 'running', 'the guest to wake')
+            vm.ok('[ ! -e /tmp/later ]')
+            uses_everything(vm, 5)
             vm.ok('disk unload', BOOT)
             disks.quiet_log(vm)
+            nets.quiet_log(vm)
+            asked_to_suspend(vm, store)
+            vm.qmp.command('system_reset')
+            vm.qmp.event('RESET')
+            vm.qmp.command('cont')
+            vm.shell_ready()
+
+
+@test
+def suspended_moves():
+    """One that is suspended is moved so, straight and by way of a file, and
+    is woken at the other end; its disk's load goes on there."""
+    SETUP.need_xenpv()
+    with disks.images() as images:
+        args = ['-smp', '4', *everything(
+            images.create('a.qcow2', 64 * disks.MIB))[2:]]
+        sockets = [images.path(f'xenstore{number}') for number in range(3)]
+        vm = guest_of_everything(*args, machine_options='xenstore='
+                                 + sockets[0]).__enter__()
+        try:
+            vm.shell_ready()
+            vm.ok(f'disk wait {disks.name("a")}')
+            vm.ok('ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up')
+            screens.quiet_screen(vm)
+            start_load(vm)
+            for turn, how in enumerate(['unix', 'file'], 1):
+                asked_to_suspend(vm, Store(sockets[turn - 1]))
+                other = guest_of_everything(
+                    *args, *INCOMING, machine_options='xenstore='
+                    + sockets[turn]).__enter__()
+                vm, before = other, vm
+                try:
+                    uri = f'{how}:{vm.path("move")}'
+                    if how == 'unix':
+                        receive(vm, uri)
+                        send(before, uri)
+                    else:
+                        send(before, uri)
+                        receive(vm, uri)
+                    disks.wait_for(lambda: state(vm) != 'inmigrate',
+                                   'the guest to come', BOOT)
+                finally:
+                    before.__exit__(None, None, None)
+                equal(state(vm), 'suspended', 'the guest that has come')
+                vm.continue_from(before)
+                woken(vm)
+                uses_everything(vm, turn)
+            equal(vm.ok('grep -c ^processor /proc/cpuinfo'), '4', 'processors')
+            vm.ok('disk unload', BOOT)
+            disks.quiet_log(vm)
+        finally:
+            vm.__exit__(*sys.exc_info())
 
 
 # ---- what cannot be ----

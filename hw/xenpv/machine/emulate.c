@@ -97,9 +97,20 @@ static void hook_kick(void *opaque, unsigned vcpu)
                          XENPV_VECTOR_EVENT, MEMTXATTRS_UNSPECIFIED, NULL);
 }
 
+/*
+ * A guest that suspends stands still until the user wakes it, as one in S3
+ * does on a PC.  It hears that it was called off, for nothing has happened
+ * to its domain: ports, grants and devices are what they were, even if it
+ * has been saved and is loaded elsewhere.
+ */
 static int hook_shutdown(void *opaque, unsigned reason, uint64_t arg)
 {
-    return xenpv_guest_shutdown(reason);
+    int ret = xenpv_guest_shutdown(reason);
+
+    if (ret > 0) {
+        qemu_system_suspend_request();
+    }
+    return ret;
 }
 
 static void hook_console_write(void *opaque, const uint8_t *buf, uint32_t len)
@@ -598,6 +609,7 @@ static void *emulate_init(MachineState *machine,
                                 "xen-net-device", "xen", "xen-net-device");
     qemu_add_balloon_handler(balloon_to, balloon_status, s);
     init_stream(s);
+    qemu_register_wakeup_support();
     s->powerdown.notify = xenpv_powerdown;
     qemu_register_powerdown_notifier(&s->powerdown);
     return s;

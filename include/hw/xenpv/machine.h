@@ -307,7 +307,7 @@ void xenpv_emergency_write(XenPvEmergencyConsole *con, const uint8_t *buf,
  * xenpv_guest_shutdown: the guest has called SCHEDOP_shutdown
  * @reason: SHUTDOWN_* of Xen's sched.h; may be any number
  *
- * Returns: the result of the hypercall
+ * Returns: the result of the hypercall: 1 for a suspend, which did not happen
  */
 int xenpv_guest_shutdown(unsigned reason);
 
