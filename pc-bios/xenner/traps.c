@@ -361,12 +361,16 @@ void exit_work(struct regs *regs)
 {
     struct vcpu *v = current();
 
+    /*
+     * First, and until there is none: the interrupt for work that comes while
+     * the vCPU is parked is taken there, and there may be no other exit.
+     */
+    while (take_work(v, WORK_PARK)) {
+        park(v);
+    }
     if (take_work(v, WORK_REFRESH)) {
         runstate_publish(v);
         timer_program(v);
-    }
-    if (take_work(v, WORK_PARK)) {
-        park(v);
     }
     if (!v->nmi_masked && take_work(v, WORK_NMI)) {
         struct callback cb = { v->nmi_cb.address, true };
