@@ -178,6 +178,7 @@ struct vcpu {
     uint64_t poll_deadline;
     uint32_t poll_port;         /* 0: none, or several */
     uint32_t runstate_version;  /* odd while it is being changed */
+    uint64_t stolen_taken;      /* of the kick's; is in runstate */
     struct vcpu_runstate_info runstate;
     void *runstate_ptr[2];      /* where it lies, split at a page boundary */
     uint32_t runstate_split;

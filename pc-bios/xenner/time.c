@@ -355,6 +355,11 @@ void timer_interrupt(struct vcpu *v)
         time_resync(v, false);
     }
     timer_program(v);
+    /* One that never sleeps hears of it here */
+    if (v->runstate.state == RUNSTATE_running &&
+        READ_ONCE(SHARED->kick[v->id].stolen) != v->stolen_taken) {
+        runstate_set(v, RUNSTATE_running);
+    }
 }
 
 long hc_set_timer_op(struct vcpu *v, uint64_t deadline)
@@ -395,13 +400,39 @@ void runstate_publish(struct vcpu *v)
     runstate_copy(v);
 }
 
+/*
+ * QEMU says what was stolen, but not when, and late.  It is taken from the time
+ * @v has run, and what that does not suffice for from the time it has slept:
+ * there it was to wake up, and could not.
+ */
+static uint64_t stolen(const struct vcpu *v, unsigned state, uint64_t taken,
+                       uint64_t passed)
+{
+    uint64_t due = READ_ONCE(SHARED->kick[v->id].stolen) - taken;
+
+    if (state != RUNSTATE_running && state != RUNSTATE_blocked) {
+        return 0;
+    }
+    return due < passed ? due : passed;
+}
+
+static void account(struct vcpu *v, uint64_t now)
+{
+    unsigned state = v->runstate.state & 3;
+    uint64_t passed = now - v->runstate.state_entry_time;
+    uint64_t lost = stolen(v, state, v->stolen_taken, passed);
+
+    v->stolen_taken += lost;
+    v->runstate.time[RUNSTATE_runnable] += lost;
+    v->runstate.time[state] += passed - lost;
+}
+
 void runstate_set(struct vcpu *v, int state)
 {
     uint64_t now = time_now();
 
     __atomic_fetch_add(&v->runstate_version, 1, __ATOMIC_SEQ_CST);
-    v->runstate.time[v->runstate.state & 3] +=
-        now - v->runstate.state_entry_time;
+    account(v, now);
     v->runstate.state = state;
     v->runstate.state_entry_time = now;
     __atomic_fetch_add(&v->runstate_version, 1, __ATOMIC_SEQ_CST);
@@ -418,17 +449,21 @@ void runstate_init(struct vcpu *v, int state)
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *r)
 {
     uint32_t version;
-    uint64_t now;
+    uint64_t now, taken, lost;
 
     do {
         version = __atomic_load_n(&v->runstate_version, __ATOMIC_SEQ_CST);
         memcpy(r, &v->runstate, sizeof(*r));
+        taken = READ_ONCE(v->stolen_taken);
     } while ((version & 1) || version !=
              __atomic_load_n(&v->runstate_version, __ATOMIC_SEQ_CST));
     r->state_entry_time &= ~XEN_RUNSTATE_UPDATE;
     now = time_now();
     if (now > r->state_entry_time) {
-        r->time[r->state & 3] += now - r->state_entry_time;
+        now -= r->state_entry_time;
+        lost = stolen(v, r->state & 3, taken, now);
+        r->time[RUNSTATE_runnable] += lost;
+        r->time[r->state & 3] += now - lost;
     }
 }
 

@@ -58,6 +58,7 @@ typedef struct XenPvEmulate {
     Notifier powerdown;
     Notifier exit;
     XenPvStream stream;
+    XenPvStolen stolen;
     uint64_t tsc_khz;
 } XenPvEmulate;
 
@@ -130,6 +131,7 @@ static void hook_clock(void *opaque, struct xenpv_mon_clock *clock)
     XenPvEmulate *s = opaque;
     struct tm now;
 
+    xenpv_stolen_update(&s->stolen);
     qemu_get_timedate(&now, 0);
     clock->ns = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     clock->wall_ns = mktimegm(&now) * NANOSECONDS_PER_SECOND +
@@ -609,6 +611,7 @@ static void *emulate_init(MachineState *machine,
                                 "xen-net-device", "xen", "xen-net-device");
     qemu_add_balloon_handler(balloon_to, balloon_status, s);
     init_stream(s);
+    xenpv_stolen_init(&s->stolen, xenpv_block_shared(s->block_ptr));
     qemu_register_wakeup_support();
     s->powerdown.notify = xenpv_powerdown;
     qemu_register_powerdown_notifier(&s->powerdown);

@@ -9,7 +9,8 @@
  * host-domain.c serves a domain of the
  * real Xen host whatever the machine, monitor-block.c lays out and fills the
  * monitor's memory, vcpu-start.c puts a processor at the monitor's first
- * instruction, guest-shutdown.c knows what a guest's end means to QEMU,
+ * instruction, stolen.c knows what the host takes from the vCPUs,
+ * guest-shutdown.c knows what a guest's end means to QEMU,
  * emergency-console.c prints what a guest tells its hypervisor.
  */
 #ifndef HW_XENPV_MACHINE_H
@@ -338,6 +339,27 @@ bool xenpv_display_init(XenPvBus *bus, Error **errp);
  *          user has
  */
 char *xenpv_display_cmdline(XenPvBus *bus, const char *cmdline);
+
+/**
+ * XenPvStolen: time that the host has taken from the vCPUs; zeroed at start
+ * @shared: where the monitor is told
+ * @seen: how long each one's thread has waited for a processor so far
+ * @next: when to look again
+ */
+typedef struct XenPvStolen {
+    struct xenpv_mon_shared *shared;
+    uint64_t seen[XENPV_MAX_VCPUS];
+    int64_t next;
+} XenPvStolen;
+
+/**
+ * xenpv_stolen_init: count from now on
+ * @shared: the monitor's
+ */
+void xenpv_stolen_init(XenPvStolen *s, struct xenpv_mon_shared *shared);
+
+/** xenpv_stolen_update: tell it, unless it has been told just now */
+void xenpv_stolen_update(XenPvStolen *s);
 
 typedef struct ArchCPU X86CPU;
 

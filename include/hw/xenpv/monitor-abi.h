@@ -38,7 +38,7 @@
 #include <stdint.h>
 
 #define XENPV_ABI_MAGIC         0x6e6f4d76506e6558ull   /* "XenPvMon" */
-#define XENPV_ABI_VERSION       3
+#define XENPV_ABI_VERSION       4
 
 #define XENPV_MAX_VCPUS         64
 
@@ -106,12 +106,17 @@
  *               with one exchange and puts them into vcpu_info.  So QEMU need
  *               not know where the guest keeps its vcpu_info.
  * @resync: set by QEMU when the clock was stopped or moved
+ * @pad0: zero
+ * @stolen: ns for which the vCPU could have run and the host ran something
+ *          else; only grows, about once a second
  * @pad: to a cache line
  */
 struct xenpv_mon_kick {
     uint64_t pending_sel;
     uint32_t resync;
-    uint32_t pad[13];
+    uint32_t pad0;
+    uint64_t stolen;
+    uint32_t pad[10];
 };
 
 /* Frame types, one byte for each mfn of guest RAM, from shared.types_off */
