@@ -559,6 +559,7 @@ long hc_sched_op_compat(struct vcpu *v, struct regs *regs, uint64_t op,
 long hc_vcpu_op(struct vcpu *v, uint64_t op, uint64_t id, uint64_t arg);
 void block(struct vcpu *v);
 void park(struct vcpu *v);
+void set_up(struct vcpu *v, bool up);
 
 /* ---- memory.c ---- */
 

@@ -160,6 +160,19 @@ long hc_sched_op_compat(struct vcpu *v, struct regs *regs, uint64_t op,
 
 static spinlock life_lock;      /* who is up, who has a context */
 
+/* QEMU wants to know, too */
+void set_up(struct vcpu *v, bool up)
+{
+    uint64_t bit = 1ull << v->id;
+
+    if (up) {
+        __atomic_fetch_or(&SHARED->up_mask, bit, __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_fetch_and(&SHARED->up_mask, ~bit, __ATOMIC_SEQ_CST);
+    }
+    __atomic_store_n(&v->up, up, __ATOMIC_SEQ_CST);
+}
+
 /* May a context be started with these?  As Xen's judgement, for 64 bits */
 static bool context_ok(const struct vcpu_guest_context *c)
 {
@@ -259,7 +272,7 @@ static long up(struct vcpu *to)
     spin_lock(&life_lock);
     if (to->initialised) {
         ret = 0;
-        __atomic_store_n(&to->up, 1, __ATOMIC_SEQ_CST);
+        set_up(to, true);
     }
     spin_unlock(&life_lock);
     if (!ret && to != current()) {
@@ -278,12 +291,14 @@ static long down(struct vcpu *v, struct vcpu *to)
         others += vcpus[i] != to && vcpus[i]->up;
     }
     if (others) {
-        __atomic_store_n(&to->up, 0, __ATOMIC_SEQ_CST);
+        set_up(to, false);
     }
     spin_unlock(&life_lock);
     if (!others) {
         return shutdown(v, SHUTDOWN_poweroff, 0);
     }
+    mailbox()->len = 0;
+    call_qemu(XENPV_CALL_DOWN, 0, NULL);
     if (to == v) {
         park(v);
     } else if (to->initialised) {

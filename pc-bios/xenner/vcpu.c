@@ -233,7 +233,8 @@ static void start_first(struct vcpu *v)
     for (i = 0; i < SHARED->nr_vcpus; i++) {
         runstate_init(vcpus[i], i ? RUNSTATE_offline : RUNSTATE_running);
     }
-    v->up = v->initialised = 1;
+    v->initialised = 1;
+    set_up(v, true);
     start_processor(v);
     timer_program(v);           /* the clock's own */
     sleep_end(v);

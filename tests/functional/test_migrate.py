@@ -15,6 +15,7 @@ import disks
 import nets
 import screens
 import test_net
+import test_smp
 import test_toolstack
 from harness import BOOT, SETUP, Failure, Guest, Skip, check, equal
 from registry import test, test_each_kernel
@@ -118,6 +119,32 @@ def pipe_smp():
 def strict():
     SETUP.need_xenpv()
     save_and_load(2, 'unix', machine_options='strict=on')
+
+
+@test
+def plugged_vcpu():
+    """One vCPU that was plugged moves to where it is plugged, and goes from
+    there; elsewhere one line says what is missing."""
+    SETUP.need_xenpv()
+    args = ['-smp', '1,maxcpus=4']
+    more = ['-device', 'xenpv-vcpu,id=v,core-id=2']
+    with Guest(*args) as first, Guest(*args, *more, *INCOMING) as second:
+        first.shell_ready()
+        first.qmp.command('device_add', driver='xenpv-vcpu', id='v',
+                          **{'core-id': 2})
+        test_smp.switched_on(first, 2)
+        path = first.path('saved')
+        send(first, f'file:{path}')
+        text = refused(path, *args)
+        check('it has the vCPUs 0x4 plugged, this machine 0x0' in text, text)
+        receive(second, f'file:{path}')
+        arrived(second)
+        test_smp.online(second, '0,2')
+        test_smp.unplugged(second, 'v')
+        test_smp.online(second, '0')
+        second.qmp.command('system_reset')
+        second.shell_ready()
+        test_smp.online(second, '0')
 
 
 def wall_clock(vm: Guest) -> int:
@@ -834,10 +861,10 @@ def other_build():
             data = file.read()
         at = data.index(b'xenpv-config') + len('xenpv-config')
         instance, version = struct.unpack_from('>II', data, at)
-        equal((instance, version), (0, 1), 'instance and version')
+        equal((instance, version), (0, 2), 'instance and version')
         abi, = struct.unpack_from('>I', data, at + 8)
         for where, what, line in [
-                (at + 4, struct.pack('>I', 2), "xenpv-config"),
+                (at + 4, struct.pack('>I', 3), "xenpv-config"),
                 (at + 8, struct.pack('>I', abi + 1),
                  'it was saved by another build of QEMU'),
                 (at + 12, bytes([data[at + 12] ^ 1]),

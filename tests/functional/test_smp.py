@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several vCPUs: started, used, taken away, in every way TCG runs them."""
 
+import os
 import time
 
-from harness import BOOT, SETUP, Guest, Skip, equal
+from harness import BOOT, SETUP, Guest, Skip, check, equal
 from registry import test, test_each_kernel
 from test_errors import refused
 from test_guest import run_groups
@@ -180,6 +181,132 @@ def panic():
                            b'\n')
         guest.qmp.event('GUEST_PANICKED', BOOT)
         guest.ends(0, BOOT)
+
+
+# ---- plugged by the user ----
+
+def places(guest: Guest) -> list:
+    """As query-hotpluggable-cpus has them, the first one first."""
+    return guest.qmp.command('query-hotpluggable-cpus')[::-1]
+
+
+def switched_on(guest: Guest, cpu: int) -> None:
+    """Linux makes it present; to use it is up to user space."""
+    file = f'/sys/devices/system/cpu/cpu{cpu}/online'
+    guest.ok(f'until [ -e {file} ]; do sleep 0.2; done; echo 1 >{file}', BOOT)
+
+
+def unplugged(guest: Guest, name: str) -> None:
+    guest.qmp.command('device_del', id=name)
+    guest.qmp.event('DEVICE_DELETED', BOOT,
+                    lambda data: data.get('device') == name)
+
+
+@test_each_kernel
+def device_add(label):
+    """vCPUs come and go as on any machine, under load; what is plugged stays
+    plugged over reset and reboot."""
+    SETUP.need_xenpv()
+    with Guest('-smp', '2,maxcpus=8', '-device', 'xenpv-vcpu,id=early',
+               kernel=SETUP.kernel(label)) as guest:
+        guest.shell_ready()
+        online(guest, '0-2')
+        there = places(guest)
+        equal(len(there), 8, 'places')
+        equal(['qom-path' in place for place in there], [True] * 3 + [False] * 5,
+              'which are taken')
+        guest.ok(load(6))
+        for number in (5, 3):
+            place = there[number]
+            guest.qmp.command('device_add', driver=place['type'],
+                              id=f'cpu{number}', **place['props'])
+            check('qom-path' in places(guest)[number], f'place {number}')
+            switched_on(guest, number)
+        online(guest, '0-3,5')
+        guest.ok('taskset -c 5 true && taskset -c 3 true')
+        unplugged(guest, 'cpu3')
+        online(guest, '0-2,5')
+        check('qom-path' not in places(guest)[3], 'place 3 after device_del')
+        # One that the guest has never switched on
+        guest.qmp.command('device_add', driver='xenpv-vcpu', id='idle')
+        guest.ok('until [ -e /sys/devices/system/cpu/cpu3/online ]; do '
+                 'sleep 0.2; done', BOOT)
+        unplugged(guest, 'idle')
+        unplugged(guest, 'early')
+        online(guest, '0-1,5')
+        guest.ok('rm /tmp/go; wait; xpv test klog', BOOT)
+        for how in ('reset', 'reboot'):
+            if how == 'reset':
+                guest.qmp.command('system_reset')
+            else:
+                guest.ok('reboot & true')
+            guest.shell_ready()
+            online(guest, '0-1,5')
+        # A reset while one is to go: it is gone
+        guest.qmp.command('stop')
+        guest.qmp.command('device_del', id='cpu5')
+        guest.qmp.command('system_reset')
+        guest.qmp.event('DEVICE_DELETED', BOOT)
+        guest.qmp.command('cont')
+        guest.shell_ready()
+        online(guest, '0-1')
+
+
+@test
+def device_add_refused():
+    """One line says why."""
+    SETUP.need_xenpv()
+    with Guest('-smp', '2,maxcpus=3') as guest:
+        there = places(guest)
+
+        def said(name: str, **arguments) -> str:
+            answer = guest.qmp.try_command(name, **arguments)
+            return answer.get('error', {}).get('desc', str(answer))
+
+        for driver, props, line in (
+                (there[0]['type'], there[2]['props'], 'xenpv-vcpu, see query'),
+                ('xenpv-vcpu', there[1]['props'], 'this place already'),
+                ('xenpv-vcpu', {'core-id': 77}, 'there is no such place')):
+            text = said('device_add', driver=driver, **props)
+            check(line in text, f'{driver} {props}: {text}')
+        guest.qmp.command('device_add', driver='xenpv-vcpu', id='last')
+        text = said('device_add', driver='xenpv-vcpu')
+        check('all of -smp maxcpus=' in text, text)
+        text = said('device_del', id=there[0]['qom-path'])
+        check('only what has been plugged' in text, text)
+    refused('-smp', '2,maxcpus=3', '-device', 'max-x86_64-cpu,apic-id=2',
+            names='xenpv-vcpu', kernel=SETUP.kernel())
+
+
+# ---- time ----
+
+def stolen(guest: Guest) -> int:
+    """In hundredths of a second, of all vCPUs."""
+    return int(guest.ok('head -n 1 /proc/stat').split()[8])
+
+
+@test
+def steal():
+    """What the host runs instead of a vCPU the guest sees as stolen: two busy
+    ones on one processor of the host's."""
+    SETUP.need_xenpv()
+    if not os.path.exists('/proc/self/schedstat'):
+        raise Skip('the host does not count how long threads wait')
+    with Guest('-smp', '2') as guest:
+        guest.shell_ready()
+        before = stolen(guest)
+        for vcpu in guest.qmp.command('query-cpus-fast'):
+            os.sched_setaffinity(vcpu['thread-id'],
+                                 {min(os.sched_getaffinity(0))})
+        for cpu in range(2):
+            guest.ok(f'taskset -c {cpu} sh -c "while [ ! -e /tmp/stop ]; do '
+                     ':; done" & true')
+        deadline = time.monotonic() + BOOT
+        while stolen(guest) < before + 100:
+            check(time.monotonic() < deadline,
+                  f'{stolen(guest) - before} hundredths of a second stolen')
+            time.sleep(0.5)
+        guest.ok('touch /tmp/stop; wait; xpv test klog')
 
 
 @test

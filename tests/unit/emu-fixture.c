@@ -91,6 +91,13 @@ static void fx_balloon(void *opaque)
     fx->ballooned++;
 }
 
+static void fx_down(void *opaque)
+{
+    EmuFixture *fx = opaque;
+
+    fx->downs++;
+}
+
 static const XenPvEmuHooks hooks = {
     .frame_ptr = fx_frame_ptr,
     .frame_dirty = fx_frame_dirty,
@@ -102,6 +109,7 @@ static const XenPvEmuHooks hooks = {
     .panic = fx_panic,
     .discard = fx_discard,
     .balloon = fx_balloon,
+    .down = fx_down,
 };
 
 static void *pages(unsigned nr)

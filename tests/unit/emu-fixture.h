@@ -26,6 +26,7 @@
  * @input: what the emergency console has to read
  * @discarded: frames in the last discard
  * @ballooned: calls of the balloon hook
+ * @downs: calls of the down hook
  * @dirty_mfn: last frame reported dirty, with how often
  */
 typedef struct EmuFixture {
@@ -44,6 +45,7 @@ typedef struct EmuFixture {
     const char *input;
     uint32_t discarded;
     uint32_t ballooned;
+    uint32_t downs;
     uint64_t dirty_mfn;
     unsigned dirty_count;
 } EmuFixture;

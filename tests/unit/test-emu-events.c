@@ -475,13 +475,14 @@ static void test_mailbox(void)
         int64_t ret;
     } rows[] = {
         { 0, 0, 0, -ENOSYS },
-        { 0, 10, 0, -ENOSYS },
+        { 0, 11, 0, -ENOSYS },
         { 0, UINT32_MAX, 0, -ENOSYS },
         { 0, XENPV_CALL_WRITE, sizeof(mb->data) + 1, -EINVAL },
         { 0, XENPV_CALL_EVTCHN, UINT32_MAX, -EINVAL },
         { 0, XENPV_CALL_WRITE, sizeof(mb->data), 0 },
         { 0, XENPV_CALL_DISCARD, sizeof(mb->data), 0 },
         { 0, XENPV_CALL_BALLOON, 0, 0 },
+        { 0, XENPV_CALL_DOWN, 0, 0 },
         { 2, XENPV_CALL_WRITE, 1, INT64_MIN },
         { UINT32_MAX, XENPV_CALL_WRITE, 1, INT64_MIN },
     };
@@ -497,6 +498,7 @@ static void test_mailbox(void)
     g_assert_cmpuint(fx->console->len, ==, sizeof(mb->data));
     g_assert_cmpuint(fx->discarded, ==, sizeof(mb->data) / 8);
     g_assert_cmpuint(fx->ballooned, ==, 1);
+    g_assert_cmpuint(fx->downs, ==, 1);
     fx_free(fx);
 }
 

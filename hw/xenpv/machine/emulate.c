@@ -37,6 +37,7 @@
 #include "system/kvm.h"
 #include "monitor_image.h"
 #include "stream.h"
+#include "vcpu-plug.h"
 
 #define GUEST_DOMID 1
 
@@ -59,6 +60,8 @@ typedef struct XenPvEmulate {
     Notifier exit;
     XenPvStream stream;
     XenPvStolen stolen;
+    XenPvPlug plug;
+    QEMUBH *down;
     uint64_t tsc_khz;
 } XenPvEmulate;
 
@@ -167,6 +170,16 @@ static void hook_balloon(void *opaque)
     qapi_event_send_balloon_change(guest_bytes(opaque));
 }
 
+/* Not here, on the vCPU's own thread: a device may go */
+static void hook_down(void *opaque)
+{
+    XenPvEmulate *s = opaque;
+
+    if (s->plug.leaving) {
+        qemu_bh_schedule(s->down);
+    }
+}
+
 static const XenPvEmuHooks machine_hooks = {
     .frame_ptr = hook_frame_ptr,
     .frame_dirty = hook_frame_dirty,
@@ -178,6 +191,7 @@ static const XenPvEmuHooks machine_hooks = {
     .panic = hook_panic,
     .discard = hook_discard,
     .balloon = hook_balloon,
+    .down = hook_down,
 };
 
 /* ---- what the user asks for in mid-run ---- */
@@ -194,6 +208,40 @@ static void balloon_to(void *opaque, ram_addr_t target)
 static void balloon_status(void *opaque, BalloonInfo *info)
 {
     info->actual = guest_bytes(opaque);
+}
+
+static void plug_settle(XenPvEmulate *s)
+{
+    xenpv_plug_settle(&s->plug);
+    s->stream.here.plugged = s->plug.plugged;
+}
+
+static void emulate_pre_plug(void *opaque, DeviceState *dev, Error **errp)
+{
+    XenPvEmulate *s = opaque;
+
+    xenpv_plug_check(&s->plug, dev, errp);
+}
+
+static void emulate_plug(void *opaque, DeviceState *dev)
+{
+    XenPvEmulate *s = opaque;
+
+    xenpv_plug_add(&s->plug, dev);
+    s->stream.here.plugged = s->plug.plugged;
+}
+
+static void emulate_unplug(void *opaque, DeviceState *dev, Error **errp)
+{
+    XenPvEmulate *s = opaque;
+
+    xenpv_plug_remove(&s->plug, dev, errp);
+    s->stream.here.plugged = s->plug.plugged;
+}
+
+static void vcpus_down(void *opaque)
+{
+    plug_settle(opaque);
 }
 
 /* ---- the clock ---- */
@@ -314,6 +362,7 @@ static void publish_domain(XenPvEmulate *s, const XenPvStartOfDay *sod,
     xenpv_emu_grant_seed(s->emu, 1, 0, sod->store_mfn);
     xenpv_emu_store_attach(s->emu, sod->store_mfn, store_port, &error_fatal);
     xenpv_emu_write_domain(s->emu, &domain);
+    xenpv_plug_publish(&s->plug);
 }
 
 static void build_guest(XenPvEmulate *s)
@@ -348,6 +397,7 @@ static void build_guest(XenPvEmulate *s)
     xenpv_ram_reset(&s->ram);
     xenpv_block_fill(s->block_ptr, &s->layout, &s->ram.map, flags);
     xenpv_emu_reset(s->emu);
+    plug_settle(s);
     params.store_evtchn = xenpv_emu_alloc_port(s->emu, 0);
     params.console_evtchn = xenpv_emu_alloc_port(s->emu, 0);
     xenpv_build_start_of_day(&params, &memory, &sod, &error_fatal);
@@ -537,6 +587,7 @@ static void emulate_free(void *opaque)
     XenPvEmulate *s = opaque;
 
     qemu_remove_balloon_handler(s);
+    qemu_bh_delete(s->down);
     xenpv_kernel_free(s->kernel);
     g_free(s->initrd);
     g_free(s);
@@ -611,6 +662,13 @@ static void *emulate_init(MachineState *machine,
                                 "xen-net-device", "xen", "xen-net-device");
     qemu_add_balloon_handler(balloon_to, balloon_status, s);
     init_stream(s);
+    s->plug = (XenPvPlug) {
+        .machine = machine,
+        .emu = s->emu,
+        .shared = xenpv_block_shared(s->block_ptr),
+    };
+    xenpv_plug_init(&s->plug);
+    s->down = qemu_bh_new(vcpus_down, s);
     xenpv_stolen_init(&s->stolen, xenpv_block_shared(s->block_ptr));
     qemu_register_wakeup_support();
     s->powerdown.notify = xenpv_powerdown;
@@ -623,4 +681,7 @@ const XenPvMode xenpv_mode_emulate = {
     .init = emulate_init,
     .reset = emulate_reset,
     .free = emulate_free,
+    .pre_plug = emulate_pre_plug,
+    .plug = emulate_plug,
+    .unplug = emulate_unplug,
 };

@@ -78,6 +78,9 @@ static bool compare_config(XenPvStream *s)
                  "it has -smp %" PRIu32 ",maxcpus=%" PRIu32 ", this machine "
                  "-smp %" PRIu32 ",maxcpus=%" PRIu32, there->vcpus,
                  there->max_vcpus, here->vcpus, here->max_vcpus) &&
+           agree(there->plugged == here->plugged,
+                 "it has the vCPUs 0x%" PRIx64 " plugged, this machine 0x%"
+                 PRIx64, there->plugged, here->plugged) &&
            agree(there->strict == here->strict,
                  "it has strict=%s, this machine strict=%s",
                  there->strict ? "on" : "off", here->strict ? "on" : "off") &&
@@ -164,8 +167,8 @@ static int config_post_load(void *opaque, int version_id)
 
 static const VMStateDescription config_vmstate = {
     .name = "xenpv-config",
-    .version_id = 1,
-    .minimum_version_id = 1,
+    .version_id = 2,
+    .minimum_version_id = 2,
     .priority = MIG_PRI_GICV3,
     .early_setup = true,
     .pre_save = config_pre_save,
@@ -177,6 +180,7 @@ static const VMStateDescription config_vmstate = {
         VMSTATE_UINT64(there.max_ram, XenPvStream),
         VMSTATE_UINT32(there.vcpus, XenPvStream),
         VMSTATE_UINT32(there.max_vcpus, XenPvStream),
+        VMSTATE_UINT64(there.plugged, XenPvStream),
         VMSTATE_BOOL(there.strict, XenPvStream),
         VMSTATE_BUFFER_UNSAFE(there.cpu, XenPvStream, 0,
                               XENPV_STREAM_NAME),

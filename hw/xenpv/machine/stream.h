@@ -20,6 +20,7 @@
  * @monitor: digest of the monitor's image, which goes with guest memory
  * @ram, @max_ram: -m, in bytes
  * @vcpus, @max_vcpus: -smp
+ * @plugged: of @max_vcpus, those that were plugged besides the first @vcpus
  * @strict: the machine's property
  * @cpu: type of the vCPUs
  * @features: digest of what CPUID says
@@ -31,6 +32,7 @@ typedef struct XenPvStreamConfig {
     uint64_t max_ram;
     uint32_t vcpus;
     uint32_t max_vcpus;
+    uint64_t plugged;
     bool strict;
     char cpu[XENPV_STREAM_NAME];
     uint8_t features[XENPV_STREAM_DIGEST];

@@ -19,6 +19,7 @@
 #include "hw/xenpv/trace.h"
 #include "system/reset.h"
 #include "system/xen.h"
+#include "vcpu-plug.h"
 
 #define TYPE_XENPV_MACHINE MACHINE_TYPE_NAME("xenpv")
 OBJECT_DECLARE_TYPE(XenPvMachineState, XenPvMachineClass, XENPV_MACHINE)
@@ -99,6 +100,47 @@ static bool xenpv_machine_create_memdev(MachineState *machine,
     return true;
 }
 
+/*
+ * Processors only, and only when the machine has been made: those it has from
+ * the start are nobody's to plug.
+ */
+static HotplugHandler *xenpv_machine_plugs(MachineState *machine,
+                                           DeviceState *dev)
+{
+    XenPvMachineState *s = XENPV_MACHINE(machine);
+
+    if (s->mode_state && s->mode->plug &&
+        (object_dynamic_cast(OBJECT(dev), TYPE_CPU) ||
+         object_dynamic_cast(OBJECT(dev), TYPE_XENPV_VCPU))) {
+        return HOTPLUG_HANDLER(machine);
+    }
+    return NULL;
+}
+
+static void xenpv_machine_pre_plug(HotplugHandler *handler, DeviceState *dev,
+                                   Error **errp)
+{
+    XenPvMachineState *s = XENPV_MACHINE(handler);
+
+    s->mode->pre_plug(s->mode_state, dev, errp);
+}
+
+static void xenpv_machine_plug(HotplugHandler *handler, DeviceState *dev,
+                               Error **errp)
+{
+    XenPvMachineState *s = XENPV_MACHINE(handler);
+
+    s->mode->plug(s->mode_state, dev);
+}
+
+static void xenpv_machine_unplug(HotplugHandler *handler, DeviceState *dev,
+                                 Error **errp)
+{
+    XenPvMachineState *s = XENPV_MACHINE(handler);
+
+    s->mode->unplug(s->mode_state, dev, errp);
+}
+
 static void xenpv_machine_init(MachineState *machine)
 {
     XenPvMachineState *s = XENPV_MACHINE(machine);
@@ -108,6 +150,7 @@ static void xenpv_machine_init(MachineState *machine)
         s->mode = choose_mode(s, &err);
     }
     if (s->mode) {
+        MACHINE_GET_CLASS(s)->has_hotpluggable_cpus = s->mode->plug;
         s->mode_state = s->mode->init(machine, &s->options, &err);
     }
     if (!s->mode_state) {
@@ -237,6 +280,7 @@ static GlobalProperty pv_cpu_policy[] = {
 static void xenpv_machine_class_init(ObjectClass *oc, void *data)
 {
     MachineClass *mc = MACHINE_CLASS(oc);
+    HotplugHandlerClass *hc = HOTPLUG_HANDLER_CLASS(oc);
 
     mc->desc = "Xen PV guest, with or without Xen";
     mc->init = xenpv_machine_init;
@@ -252,6 +296,11 @@ static void xenpv_machine_class_init(ObjectClass *oc, void *data)
     mc->no_floppy = 1;
     mc->no_cdrom = 1;
     mc->block_default_type = IF_XEN;
+    mc->has_hotpluggable_cpus = true;
+    mc->get_hotplug_handler = xenpv_machine_plugs;
+    hc->pre_plug = xenpv_machine_pre_plug;
+    hc->plug = xenpv_machine_plug;
+    hc->unplug_request = xenpv_machine_unplug;
     compat_props_add(mc->compat_props, pv_cpu_policy,
                      G_N_ELEMENTS(pv_cpu_policy));
 
@@ -278,6 +327,10 @@ static const TypeInfo xenpv_machine_types[] = {
         .instance_init = xenpv_machine_instance_init,
         .instance_finalize = xenpv_machine_finalize,
         .class_init = xenpv_machine_class_init,
+        .interfaces = (InterfaceInfo[]) {
+            { TYPE_HOTPLUG_HANDLER },
+            { }
+        },
     },
 };
 

@@ -9,9 +9,9 @@
  * host-domain.c serves a domain of the
  * real Xen host whatever the machine, monitor-block.c lays out and fills the
  * monitor's memory, vcpu-start.c puts a processor at the monitor's first
- * instruction, stolen.c knows what the host takes from the vCPUs,
- * guest-shutdown.c knows what a guest's end means to QEMU,
- * emergency-console.c prints what a guest tells its hypervisor.
+ * instruction, vcpu-plug.c has those that come and go, stolen.c knows what the
+ * host takes from them, guest-shutdown.c knows what a guest's end means to
+ * QEMU, emergency-console.c prints what a guest tells its hypervisor.
  */
 #ifndef HW_XENPV_MACHINE_H
 #define HW_XENPV_MACHINE_H
@@ -44,6 +44,10 @@ typedef struct XenPvMachineOptions {
  * @reset: before the first start and whenever the machine is reset; calls
  *         qemu_devices_reset()
  * @free: the end of a machine
+ * @pre_plug: as a HotplugHandler's, for processors; this one and the next two
+ *            are NULL where none can be plugged
+ * @plug: likewise
+ * @unplug: likewise; the device may go later
  */
 typedef struct XenPvMode {
     const char *name;
@@ -52,6 +56,9 @@ typedef struct XenPvMode {
                   Error **errp);
     void (*reset)(void *state, ResetType type);
     void (*free)(void *state);
+    void (*pre_plug)(void *state, DeviceState *dev, Error **errp);
+    void (*plug)(void *state, DeviceState *dev);
+    void (*unplug)(void *state, DeviceState *dev, Error **errp);
 } XenPvMode;
 
 /** xenpv_mode_emulate: nobody, there is no Xen */
@@ -341,7 +348,7 @@ bool xenpv_display_init(XenPvBus *bus, Error **errp);
 char *xenpv_display_cmdline(XenPvBus *bus, const char *cmdline);
 
 /**
- * XenPvStolen: time that the host has taken from the vCPUs; zeroed at start
+ * struct XenPvStolen: time that the host has taken from the vCPUs; zeroed at start
  * @shared: where the monitor is told
  * @seen: how long each one's thread has waited for a processor so far
  * @next: when to look again
@@ -354,6 +361,7 @@ typedef struct XenPvStolen {
 
 /**
  * xenpv_stolen_init: count from now on
+ * @s: zeroed
  * @shared: the monitor's
  */
 void xenpv_stolen_init(XenPvStolen *s, struct xenpv_mon_shared *shared);

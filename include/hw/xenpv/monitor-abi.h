@@ -159,6 +159,7 @@ struct xenpv_mon_kick {
  *             port, masked, or of another vCPU's; written by the monitor
  * @free_pages: how many of max_pages the guest does not have; kept by the
  *              monitor
+ * @up_mask: vCPUs that the guest has up; kept by the monitor
  * @pad: to the next cache line
  * @kick: see above
  */
@@ -186,7 +187,8 @@ struct xenpv_mon_shared {
     uint32_t apic_id[XENPV_MAX_VCPUS];
     uint64_t poll_mask;
     uint64_t free_pages;
-    uint8_t pad[128 - 16 - 16 - 8];
+    uint64_t up_mask;
+    uint8_t pad[128 - 16 - 16 - 8 - 8];
     struct xenpv_mon_kick kick[XENPV_MAX_VCPUS];
 };
 
@@ -253,6 +255,7 @@ struct xenpv_mailbox {
  *  PANIC     in: a line of text.  Does not return.
  *  DISCARD   in: len / 8 mfns whose contents are no longer needed
  *  BALLOON   the guest has taken or given back pages: see shared.free_pages
+ *  DOWN      the guest has taken a vCPU down: see shared.up_mask
  */
 #define XENPV_CALL_EVTCHN       1
 #define XENPV_CALL_SHUTDOWN     2
@@ -263,6 +266,7 @@ struct xenpv_mailbox {
 #define XENPV_CALL_PANIC        7
 #define XENPV_CALL_DISCARD      8
 #define XENPV_CALL_BALLOON      9
+#define XENPV_CALL_DOWN         10
 
 #define XENPV_LOG_HYPERCALL     1   /* unknown: number, first arg, rip */
 #define XENPV_LOG_SUBOP         2   /* unknown: number, subop, rip */

@@ -79,3 +79,13 @@ int xenpv_emu_request_memory(XenPvEmu *emu, uint64_t kib)
 
     return xenpv_store_write(&emu->parent, NULL, path, value);
 }
+
+int xenpv_emu_request_vcpu(XenPvEmu *emu, unsigned vcpu, bool online)
+{
+    g_autofree char *path =
+        g_strdup_printf("/local/domain/%u/cpu/%u/availability",
+                        emu->cfg.guest, vcpu);
+
+    return xenpv_store_write(&emu->parent, NULL, path,
+                             online ? "online" : "offline");
+}

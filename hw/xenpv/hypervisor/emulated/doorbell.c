@@ -130,6 +130,12 @@ static int64_t call_balloon(XenPvEmu *emu, struct xenpv_mailbox *mb)
     return 0;
 }
 
+static int64_t call_down(XenPvEmu *emu, struct xenpv_mailbox *mb)
+{
+    emu->cfg.hooks->down(emu->cfg.opaque);
+    return 0;
+}
+
 /* By XENPV_CALL_*; "answers": data goes back when the call succeeded. */
 static const struct {
     const char *name;
@@ -145,6 +151,7 @@ static const struct {
     [XENPV_CALL_PANIC]    = { "panic",    call_panic,    false },
     [XENPV_CALL_DISCARD]  = { "discard",  call_discard,  false },
     [XENPV_CALL_BALLOON]  = { "balloon",  call_balloon,  false },
+    [XENPV_CALL_DOWN]     = { "down",     call_down,     false },
 };
 
 void xenpv_emu_call(XenPvEmu *emu, uint32_t vcpu)

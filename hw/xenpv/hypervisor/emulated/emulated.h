@@ -75,6 +75,8 @@ typedef struct XenPvEmuHooks {
     void (*discard)(void *opaque, const uint64_t *mfns, uint32_t nr);
     /** @balloon: the guest has more pages, or fewer */
     void (*balloon)(void *opaque);
+    /** @down: the guest has fewer vCPUs up */
+    void (*down)(void *opaque);
 } XenPvEmuHooks;
 
 /**
@@ -231,6 +233,14 @@ int xenpv_emu_request_shutdown(XenPvEmu *emu, const char *reason);
  * Returns: 0 or a negative errno
  */
 int xenpv_emu_request_memory(XenPvEmu *emu, uint64_t kib);
+
+/**
+ * xenpv_emu_request_vcpu: ask the guest to use a vCPU, or to let go of it
+ * @vcpu: below nr_vcpus
+ *
+ * Returns: 0 or a negative errno
+ */
+int xenpv_emu_request_vcpu(XenPvEmu *emu, unsigned vcpu, bool online);
 
 /* ---- saving and loading the guest ---- */
 
