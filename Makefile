@@ -5,6 +5,7 @@
 #                   terminal (RELEASE=trixie for the newer one)
 #   make demo       the same with nobody there: succeeds only on proof
 #   make check      every test (LEVELS="tools unit" for some of them)
+#   make check-kvm      guests under KVM, which is nested in TCG
 #   make check-xenhost  all there is for a real Xen host, booted in QEMU itself
 #   make fuzz       what decodes a guest's data, under a fuzzer, FUZZ_SECONDS
 #                   each (needs clang)
@@ -38,7 +39,7 @@ FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_CC := clang
 FUZZ_TARGETS :=
 
-.PHONY: all deps build run demo check-build check check-xenhost fuzz bench lint tidy docs series check-series install deb clean distclean help
+.PHONY: all deps build run demo check-build check check-kvm check-xenhost fuzz bench lint tidy docs series check-series install deb clean distclean help
 
 all: build
 
@@ -78,6 +79,9 @@ check-build:
 
 check: check-build
 	@scripts/run-tests $(LEVELS)
+
+check-kvm: check-build
+	@tests/kvm/run
 
 check-xenhost: check-build
 	@tests/xenhost/run

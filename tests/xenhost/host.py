@@ -26,6 +26,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 WORK = os.environ.get('XENPV_WORK', os.path.join(TOP, '.work'))
 BUILD = os.environ.get('BUILD', os.path.join(TOP, 'build'))
+INIT = os.path.join(HERE, 'dom0-init')
 
 RELEASE = 'bookworm'
 XEN = '4.17'
@@ -188,7 +189,7 @@ class Host:
 
     def dom0(self) -> str:
         """What is always there: Xen's tools and the first process."""
-        init = os.path.join(HERE, 'dom0-init')
+        start = os.path.join(HERE, 'start')
         hotplug = os.path.join(HERE, 'hotplug')
         talk = os.path.join(HERE, 'talk.c')
 
@@ -213,7 +214,8 @@ class Host:
                     os.symlink('xenstore',
                                os.path.join(tree, 'bin', f'xenstore-{name}'))
                 script('mkinitramfs', '--plain', '-o', path,
-                       '--busybox', RELEASE, '--file', f'init={init}',
+                       '--busybox', RELEASE, '--file', f'init={INIT}',
+                       '--file', f'start={start}',
                        *(word for name in os.listdir(hotplug) for word in
                          ('--file', f'etc/xen/scripts/{name}='
                           f'{os.path.join(hotplug, name)}')),
@@ -226,7 +228,8 @@ class Host:
                          for word in ('--program',
                                       f'{RELEASE}:{name}:{program}')),
                        tree)
-        return self.part('dom0.cpio', make, [init, talk, __file__, hotplug] + [
+        return self.part('dom0.cpio', make, [INIT, start, talk, __file__,
+                                              hotplug] + [
             os.path.join(hotplug, name) for name in os.listdir(hotplug)])
 
     def guests(self) -> str:
@@ -334,22 +337,24 @@ class Host:
                     out.write(bytes(-out.tell() % 4))
             return self.run(initrd, limit, said, log, tmp)
 
+    def system(self, initrd: str) -> List[str]:
+        """What is booted, and on which processor, as options of QEMU's."""
+        # multiboot: -initrd is "MODULE OPTIONS,MODULE"
+        return ['-cpu', CPU, '-m', MEMORY, '-kernel', self.xen(),
+                '-append', XEN_OPTIONS, '-initrd',
+                f'{self.kernel()} console=hvc0 panic=1 quiet,{initrd}']
+
     def run(self, initrd: str, limit: float, said: Callable[[str], None],
             log: str, tmp: str) -> int:
         pipe = os.path.join(tmp, 'results')
         os.mkfifo(pipe)
-        # multiboot: -initrd is "MODULE OPTIONS,MODULE"
         command = [*self.command(), '-accel', 'tcg,thread=multi', '-M', 'q35',
-                   '-cpu', CPU, '-m', MEMORY, '-smp', '2', '-no-reboot',
-                   '-nodefaults', '-display', 'none',
+                   '-smp', '2', '-no-reboot', '-nodefaults', '-display', 'none',
                    '-serial', f'file:{log}',
                    '-chardev', f'file,id=results,path={pipe}',
                    '-serial', 'chardev:results',
                    '-device', 'isa-debug-exit,iobase=0xf4,iosize=4',
-                   *self.firmware(),
-                   '-kernel', self.xen(), '-append', XEN_OPTIONS,
-                   '-initrd', f'{self.kernel()} console=hvc0 panic=1 quiet,'
-                   f'{initrd}']
+                   *self.firmware(), *self.system(initrd)]
 
         def read() -> None:
             with open(pipe, encoding='utf-8', errors='replace') as results:
