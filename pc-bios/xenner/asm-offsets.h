@@ -59,6 +59,11 @@
 #define SEL_FLAT_CS64       0xe033
 #define SEL_FLAT_CS32       0xe023
 #define SEL_FLAT_SS         0xe02b
+/* of a 32-bit guest, whose table has others at some of the same places */
+#define SEL32_KERNEL_CS     0xe019
+#define SEL32_KERNEL_DS     0xe021
+#define SEL32_USER_CS       0xe02b
+#define SEL32_USER_DS       0xe033
 
 /* RFLAGS */
 #define FL_TF               0x00000100
@@ -77,5 +82,6 @@
 #define VEC_SYSCALL         257
 #define VEC_SYSCALL32       258
 #define VEC_SYSENTER        259
+#define VEC_HYPERCALL32     260
 
 #endif /* XENNER_ASM_OFFSETS_H */

@@ -362,6 +362,18 @@ iret_slow:
     mov     $23, %eax
     jmp     hypercall_slow
 
+/* int $0x82 of a 32-bit guest's kernel, the only one whose gate leads here */
+    .balign 16
+    .globl  hypercall32_stub
+hypercall32_stub:
+    push    $0
+    push    $VEC_HYPERCALL32
+    PUSH_GPRS
+    cld
+    mov     %rsp, %rdi
+    call    hypercall32
+    jmp     exit_to_guest
+
 /* ---- stacks of their own: NMI, double fault, machine check ---- */
 
     .balign 16
@@ -489,6 +501,13 @@ load_data_segments:
     EXTABLE 42b, 43b
     EXTABLE 43b, 44b
     EXTABLE 44b, 45b
+
+/* void load_gs(uint16_t selector): no swapgs, which a 32-bit guest lacks */
+    .globl  load_gs
+load_gs:
+46: mov     %edi, %gs
+47: ret
+    EXTABLE 46b, 47b
 
 efault:
     mov     $-14, %eax

@@ -10,17 +10,66 @@
  */
 #include "monitor.h"
 
-static bool test_and_set(unsigned long *map, unsigned bit)
-{
-    unsigned long m = 1ul << (bit & 63);
+/*
+ * Words of 32 bits, the size of a 32-bit guest's; where a bit is does not
+ * depend on the size.  What does: how many ports one bit of the selector is
+ * for, and where selector and mask are.
+ */
+static struct {
+    uint32_t *mask;
+    uint32_t nr_ports;
+    uint8_t sel_off;
+    uint8_t sel_shift;
+} layout;
 
-    return __atomic_fetch_or(&map[bit / 64], m, __ATOMIC_SEQ_CST) & m;
+#define PENDING ((uint32_t *)SHARED_INFO->evtchn_pending)
+
+/* A 32-bit guest's structures */
+#define MASK32_OFF  0x880
+#define SEL32_OFF   4
+
+void event_init(void)
+{
+    if (guest_is_pae()) {
+        layout.mask = (uint32_t *)((uint8_t *)SHARED_INFO + MASK32_OFF);
+        layout.nr_ports = XENPV_NR_PORTS32;
+        layout.sel_off = SEL32_OFF;
+        layout.sel_shift = 5;
+    } else {
+        layout.mask = (uint32_t *)SHARED_INFO->evtchn_mask;
+        layout.nr_ports = XENPV_NR_PORTS;
+        layout.sel_off = offsetof(struct vcpu_info, evtchn_pending_sel);
+        layout.sel_shift = 6;
+    }
 }
 
-static bool test(const unsigned long *map, unsigned bit)
+static uint32_t *selector(struct vcpu_info *info)
 {
-    return __atomic_load_n(&map[bit / 64], __ATOMIC_SEQ_CST) >>
-           (bit & 63) & 1;
+    return (uint32_t *)((uint8_t *)info + layout.sel_off);
+}
+
+static bool test_and_set(uint32_t *map, unsigned bit)
+{
+    uint32_t m = 1u << (bit & 31);
+
+    return __atomic_fetch_or(&map[bit / 32], m, __ATOMIC_SEQ_CST) & m;
+}
+
+static bool test(const uint32_t *map, unsigned bit)
+{
+    return __atomic_load_n(&map[bit / 32], __ATOMIC_SEQ_CST) >>
+           (bit & 31) & 1;
+}
+
+/* Whatever there may have been so far */
+void select_all(struct vcpu_info *info)
+{
+    unsigned i;
+
+    for (i = 0; i < (layout.sel_shift == 6 ? 2 : 1); i++) {
+        __atomic_store_n(&selector(info)[i], ~0u, __ATOMIC_SEQ_CST);
+    }
+    __atomic_store_n(&info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
 }
 
 static void tell(uint32_t port)
@@ -32,7 +81,7 @@ static void tell(uint32_t port)
         return;
     }
     info = __atomic_load_n(&v->info, __ATOMIC_SEQ_CST);
-    if (test_and_set(&info->evtchn_pending_sel, port / 64)) {
+    if (test_and_set(selector(info), port >> layout.sel_shift)) {
         return;
     }
     /* It was set: whoever did has told, or is about to */
@@ -67,10 +116,10 @@ static void tell_pollers(uint32_t port)
 
 void set_port_pending(uint32_t port)
 {
-    if (test_and_set(SHARED_INFO->evtchn_pending, port)) {
+    if (test_and_set(PENDING, port)) {
         return;
     }
-    if (!test(SHARED_INFO->evtchn_mask, port)) {
+    if (!test(layout.mask, port)) {
         tell(port);
     }
     tell_pollers(port);
@@ -94,8 +143,11 @@ void take_kick(struct vcpu *v)
     uint64_t sel = __atomic_exchange_n(&k->pending_sel, 0, __ATOMIC_SEQ_CST);
 
     if (sel) {
-        __atomic_fetch_or(&v->info->evtchn_pending_sel, sel,
-                          __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(selector(v->info), (uint32_t)sel, __ATOMIC_SEQ_CST);
+        if (sel >> 32) {
+            __atomic_fetch_or(selector(v->info) + 1, (uint32_t)(sel >> 32),
+                              __ATOMIC_SEQ_CST);
+        }
         __atomic_store_n(&v->info->evtchn_upcall_pending, 1,
                          __ATOMIC_SEQ_CST);
     }
@@ -125,7 +177,7 @@ static long send(uint64_t arg)
     if (copy_from_guest(&s, arg, sizeof(s))) {
         return -XEN_EFAULT;
     }
-    if (s.port >= XENPV_NR_PORTS) {
+    if (s.port >= layout.nr_ports) {
         return -XEN_EINVAL;
     }
     switch (PORTS[s.port].type) {
@@ -149,12 +201,12 @@ static long unmask(uint64_t arg)
     if (copy_from_guest(&u, arg, sizeof(u))) {
         return -XEN_EFAULT;
     }
-    if (u.port >= XENPV_NR_PORTS) {
+    if (u.port >= layout.nr_ports) {
         return -XEN_EINVAL;
     }
-    __atomic_fetch_and(&SHARED_INFO->evtchn_mask[u.port / 64],
-                       ~(1ul << (u.port & 63)), __ATOMIC_SEQ_CST);
-    if (test(SHARED_INFO->evtchn_pending, u.port)) {
+    __atomic_fetch_and(&layout.mask[u.port / 32], ~(1u << (u.port & 31)),
+                       __ATOMIC_SEQ_CST);
+    if (test(PENDING, u.port)) {
         tell(u.port);
     }
     return 0;

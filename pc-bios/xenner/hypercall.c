@@ -5,25 +5,11 @@
  */
 #include "monitor.h"
 
-/* Of Xen's callback.h and nmi.h, which QEMU's tree does not carry */
-#define CALLBACKOP_register         0
-#define CALLBACKOP_unregister       1
-#define CALLBACKTYPE_event          0
-#define CALLBACKTYPE_failsafe       1
-#define CALLBACKTYPE_syscall        2
-#define CALLBACKTYPE_nmi            4
-#define CALLBACKTYPE_sysenter       5
-#define CALLBACKTYPE_syscall32      7
-#define CALLBACKF_mask_events       1
-
 struct callback_register {
     uint16_t type;
     uint16_t flags;
     uint64_t address;
 };
-
-#define XENNMI_register_callback    0
-#define XENNMI_unregister_callback  1
 
 /* What this machine says it is */
 #define XEN_MAJOR   4
@@ -31,7 +17,7 @@ struct callback_register {
 
 /* ---- callbacks ---- */
 
-static struct callback *callback_slot(struct vcpu *v, unsigned type)
+struct callback *callback_slot(struct vcpu *v, unsigned type)
 {
     switch (type) {
     case CALLBACKTYPE_event:
@@ -131,7 +117,7 @@ static long hc_stack_switch(struct vcpu *v, uint64_t ss, uint64_t sp)
     return 0;
 }
 
-static long hc_fpu_taskswitch(struct vcpu *v, uint64_t set)
+long hc_fpu_taskswitch(struct vcpu *v, uint64_t set)
 {
     set_ts(v, set);
     return 0;
@@ -158,7 +144,7 @@ static void load_debugreg(unsigned n, uint64_t val)
     }
 }
 
-static long hc_set_debugreg(struct vcpu *v, uint64_t n, uint64_t val)
+long hc_set_debugreg(struct vcpu *v, uint64_t n, uint64_t val)
 {
     switch (n) {
     case 0 ... 3:
@@ -196,7 +182,7 @@ static long hc_set_debugreg(struct vcpu *v, uint64_t n, uint64_t val)
     return 0;
 }
 
-static long hc_get_debugreg(struct vcpu *v, uint64_t n)
+long hc_get_debugreg(struct vcpu *v, uint64_t n)
 {
     if (n > 7 || n == 4 || n == 5) {
         return -XEN_ENODEV;
@@ -207,10 +193,14 @@ static long hc_get_debugreg(struct vcpu *v, uint64_t n)
 /* Of the guest as a whole; it sets them before it has a second vCPU */
 uint64_t vm_assist;
 
-static long hc_vm_assist(struct vcpu *v, uint64_t cmd, uint64_t type)
+long hc_vm_assist(struct vcpu *v, uint64_t cmd, uint64_t type)
 {
-    (void)v;
-    if (type != VMASST_TYPE_writable_pagetables &&
+    bool for_32bit = type == VMASST_TYPE_4gb_segments ||
+                     type == VMASST_TYPE_4gb_segments_notify ||
+                     type == VMASST_TYPE_pae_extended_cr3;
+
+    if (!(v->pae && for_32bit) &&
+        type != VMASST_TYPE_writable_pagetables &&
         type != VMASST_TYPE_architectural_iopl &&
         type != VMASST_TYPE_runstate_update_flag) {
         return -XEN_EINVAL;
@@ -225,7 +215,7 @@ static long hc_vm_assist(struct vcpu *v, uint64_t cmd, uint64_t type)
     return 0;
 }
 
-static long hc_physdev_op(struct vcpu *v, uint64_t op, uint64_t arg)
+long hc_physdev_op(struct vcpu *v, uint64_t op, uint64_t arg)
 {
     struct physdev_set_iopl s;
 
@@ -262,6 +252,9 @@ static long features(uint64_t arg)
                 1u << XENFEAT_highmem_assist |
                 1u << XENFEAT_gnttab_map_avail_bits |
                 1u << XENFEAT_not_direct_mapped;
+    if (guest_is_pae()) {
+        fi.submap |= 1u << XENFEAT_pae_pgdir_above_4gb;
+    }
     return copy_to_guest(arg, &fi, sizeof(fi));
 }
 
@@ -289,11 +282,10 @@ static long compile_info(uint64_t arg)
     return copy_to_guest(arg, &info, sizeof(info));
 }
 
-static long hc_xen_version(struct vcpu *v, uint64_t cmd, uint64_t arg)
+long hc_xen_version(struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
-    uint64_t start = XENPV_M2P_VA;
+    uint64_t start = v->pae ? XENPV_M2P_VA_PAE : XENPV_M2P_VA;
 
-    (void)v;
     switch (cmd) {
     case XENVER_version:
         return XEN_MAJOR << 16 | XEN_MINOR;
@@ -302,11 +294,12 @@ static long hc_xen_version(struct vcpu *v, uint64_t cmd, uint64_t arg)
     case XENVER_compile_info:
         return compile_info(arg);
     case XENVER_capabilities:
-        return text(arg, "xen-3.0-x86_64 ", sizeof(xen_capabilities_info_t));
+        return text(arg, "xen-3.0-x86_64 xen-3.0-x86_32p ",
+                    sizeof(xen_capabilities_info_t));
     case XENVER_changeset:
         return text(arg, "", sizeof(xen_changeset_info_t));
     case XENVER_platform_parameters:
-        return copy_to_guest(arg, &start, sizeof(start));
+        return copy_to_guest(arg, &start, v->pae ? 4 : 8);
     case XENVER_get_features:
         return features(arg);
     case XENVER_pagesize:
@@ -357,7 +350,7 @@ static long console_read(uint64_t count, uint64_t buf)
     return ret;
 }
 
-static long hc_console_io(struct vcpu *v, uint64_t cmd, uint64_t count,
+long hc_console_io(struct vcpu *v, uint64_t cmd, uint64_t count,
                           uint64_t buf)
 {
     (void)v;

@@ -15,10 +15,16 @@ struct e820_entry {
     uint32_t type;
 } __attribute__((packed));
 
+long put_memory_map(uint64_t buffer)
+{
+    struct e820_entry ram = { 0, SHARED->max_pages << PAGE_SHIFT, 1 };
+
+    return copy_to_guest(buffer, &ram, sizeof(ram));
+}
+
 static long memory_map(uint64_t arg)
 {
     struct xen_memory_map map;
-    struct e820_entry ram = { 0, SHARED->max_pages << PAGE_SHIFT, 1 };
 
     if (copy_from_guest(&map, arg, sizeof(map))) {
         return -XEN_EFAULT;
@@ -27,7 +33,7 @@ static long memory_map(uint64_t arg)
         return -XEN_EINVAL;
     }
     map.nr_entries = 1;
-    if (copy_to_guest((uintptr_t)map.buffer.p, &ram, sizeof(ram))) {
+    if (put_memory_map((uintptr_t)map.buffer.p)) {
         return -XEN_EFAULT;
     }
     return copy_to_guest(arg, &map, sizeof(map));
@@ -111,13 +117,29 @@ static bool give_back(struct vcpu *v, uint64_t mfn)
                            __ATOMIC_SEQ_CST) & gone)) {
         return false;
     }
-    WRITE_ONCE(m2p()[mfn], ~0ull);
+    set_m2p(mfn, ~0ull);
     memcpy(m->data + m->len, &mfn, sizeof(mfn));
     m->len += sizeof(mfn);
     if (m->len == sizeof(m->data) / sizeof(mfn) * sizeof(mfn)) {
         flush_discards(v, m);
     }
     return true;
+}
+
+/* Frame numbers in the guest's memory are an unsigned long of its own */
+static int get_frame(uint64_t list, uint64_t i, uint64_t *frame)
+{
+    unsigned size = guest_is_pae() ? 4 : 8;
+
+    *frame = 0;
+    return copy_from_guest(frame, list + i * size, size);
+}
+
+static int put_frame(uint64_t list, uint64_t i, uint64_t frame)
+{
+    unsigned size = guest_is_pae() ? 4 : 8;
+
+    return copy_to_guest(list + i * size, &frame, size);
 }
 
 /* Extents of one page, as every guest uses them; returns how many were done */
@@ -127,7 +149,7 @@ static long decrease(struct vcpu *v, const struct xen_memory_reservation *r)
 
     mailbox()->len = 0;
     for (i = 0; i < r->nr_extents; i++) {
-        if (copy_from_guest(&mfn, list + i * 8, 8) || !give_back(v, mfn)) {
+        if (get_frame(list, i, &mfn) || !give_back(v, mfn)) {
             break;
         }
     }
@@ -140,40 +162,37 @@ static long populate(const struct xen_memory_reservation *r, bool by_pfn)
     uint64_t list = (uintptr_t)r->extent_start.p, i, mfn, pfn = ~0ull;
 
     for (i = 0; i < r->nr_extents; i++) {
-        if (by_pfn && copy_from_guest(&pfn, list + i * 8, 8)) {
+        if (by_pfn && get_frame(list, i, &pfn)) {
             break;
         }
         if (!take_free_frame(&mfn)) {
             break;
         }
-        m2p()[mfn] = pfn;
-        if (list && copy_to_guest(list + i * 8, &mfn, 8)) {
+        set_m2p(mfn, pfn);
+        if (list && put_frame(list, i, mfn)) {
             break;
         }
     }
     return i;
 }
 
-static long reservation(struct vcpu *v, uint64_t cmd, uint64_t arg)
+long reservation(struct vcpu *v, uint64_t cmd,
+                 const struct xen_memory_reservation *r)
 {
-    struct xen_memory_reservation r;
     long done;
 
-    if (copy_from_guest(&r, arg, sizeof(r))) {
-        return -XEN_EFAULT;
-    }
-    if (r.extent_order) {
+    if (r->extent_order) {
         return 0;               /* none of the extents was done */
     }
     switch (cmd) {
     case XENMEM_decrease_reservation:
-        done = decrease(v, &r);
+        done = decrease(v, r);
         break;
     case XENMEM_populate_physmap:
-        done = populate(&r, true);
+        done = populate(r, true);
         break;
     default:
-        done = populate(&r, false);
+        done = populate(r, false);
         break;
     }
     if (done) {
@@ -184,11 +203,14 @@ static long reservation(struct vcpu *v, uint64_t cmd, uint64_t arg)
 
 long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg)
 {
+    struct xen_memory_reservation r;
+
     switch (cmd) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap:
-        return reservation(v, cmd, arg);
+        return copy_from_guest(&r, arg, sizeof(r)) ? -XEN_EFAULT
+                                                   : reservation(v, cmd, &r);
     case XENMEM_maximum_ram_page:
         return SHARED->max_mfn - 1;
     case XENMEM_current_reservation:
@@ -221,29 +243,36 @@ static long query_size(uint64_t arg)
     return copy_to_guest(arg, &q, sizeof(q));
 }
 
+/* Fills in the status alone, and the list it names */
+void make_table(struct gnttab_setup_table *s)
+{
+    uint64_t mfn = (SHARED->block_gpa + XENPV_OFF_GRANT) >> PAGE_SHIFT;
+    uint32_t i;
+
+    s->status = GNTST_okay;
+    if (s->dom != DOMID_SELF && s->dom != 1) {
+        s->status = GNTST_bad_domain;
+    } else if (s->nr_frames > XENPV_GRANT_FRAMES) {
+        s->status = GNTST_general_error;
+    }
+    for (i = 0; s->status == GNTST_okay && i < s->nr_frames; i++, mfn++) {
+        if (put_frame((uintptr_t)s->frame_list.p, i, mfn)) {
+            s->status = GNTST_bad_virt_addr;
+        }
+    }
+    if (s->status == GNTST_okay && s->nr_frames > SHARED->grant_frames) {
+        SHARED->grant_frames = s->nr_frames;
+    }
+}
+
 static long setup_table(uint64_t arg)
 {
     struct gnttab_setup_table s;
-    uint64_t mfn = (SHARED->block_gpa + XENPV_OFF_GRANT) >> PAGE_SHIFT;
-    uint32_t i;
 
     if (copy_from_guest(&s, arg, sizeof(s))) {
         return -XEN_EFAULT;
     }
-    s.status = GNTST_okay;
-    if (s.dom != DOMID_SELF && s.dom != 1) {
-        s.status = GNTST_bad_domain;
-    } else if (s.nr_frames > XENPV_GRANT_FRAMES) {
-        s.status = GNTST_general_error;
-    }
-    for (i = 0; s.status == GNTST_okay && i < s.nr_frames; i++, mfn++) {
-        if (copy_to_guest((uintptr_t)s.frame_list.p + i * 8, &mfn, 8)) {
-            s.status = GNTST_bad_virt_addr;
-        }
-    }
-    if (s.status == GNTST_okay && s.nr_frames > SHARED->grant_frames) {
-        SHARED->grant_frames = s.nr_frames;
-    }
+    make_table(&s);
     return copy_to_guest(arg, &s, sizeof(s));
 }
 

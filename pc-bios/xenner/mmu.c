@@ -37,13 +37,13 @@ static uint64_t entry_mfn(uint64_t entry)
     return (entry & PTE_ADDR) >> PAGE_SHIFT;
 }
 
-static bool is_table(uint64_t entry)
+bool is_table(uint64_t entry)
 {
     return (entry & PTE_P) && !(entry & PTE_PS) && mfn_is_ram(entry_mfn(entry));
 }
 
 /* May a page table entry name this frame? */
-static bool target_ok(uint64_t entry)
+bool target_ok(uint64_t entry)
 {
     uint64_t off = (entry & PTE_ADDR) - SHARED->block_gpa;
 
@@ -59,24 +59,13 @@ static unsigned va_index(uint64_t va, unsigned level)
     return (va >> (PAGE_SHIFT + 9 * (level - 1))) & 511;
 }
 
-/*
- * The entry that maps an address: where it is, what was in it, its level, 1
- * to 3, and the AND of those above it
- */
-struct walk {
-    uint64_t *p;
-    uint64_t entry;
-    uint64_t above;
-    unsigned level;
-};
-
-static bool walk(struct vcpu *v, uint64_t va, struct walk *w)
+bool walk(struct vcpu *v, uint64_t va, struct walk *w)
 {
-    uint64_t entry = v->kernel_cr3 | PTE_P;
+    uint64_t *t = v->top, entry;
 
     w->above = ~0ull;
-    for (w->level = 4; w->level >= 1; w->level--) {
-        w->p = &table(entry)[va_index(va, w->level)];
+    for (w->level = v->levels; w->level >= 1; w->level--) {
+        w->p = &t[va_index(va, w->level)];
         w->entry = entry = READ_ONCE(*w->p);
         if (w->level == 1 ||
             (w->level < 4 && (entry & PTE_P) && (entry & PTE_PS))) {
@@ -86,6 +75,7 @@ static bool walk(struct vcpu *v, uint64_t va, struct walk *w)
             return false;
         }
         w->above &= entry;
+        t = table(entry);
     }
     return false;
 }
@@ -110,14 +100,21 @@ bool resolve_va(struct vcpu *v, uint64_t va, uint64_t *maddr)
  */
 bool fixup_write_fault(struct vcpu *v, uint64_t address)
 {
-    struct walk w;
-
     if (address < HYPERVISOR_VIRT_END &&
         (address >= XENPV_M2P_VA ||
          (SHARED->guest_flags & XENPV_GUEST_LINUX))) {
         /* Linux keeps its tables in its own half; below is copy-on-write */
         return false;
     }
+    return allow_table_write(v, address, XENPV_FRAME_L1 | XENPV_FRAME_L2 |
+                             XENPV_FRAME_L3);
+}
+
+/* The same, for tables of these levels, wherever they are mapped */
+bool allow_table_write(struct vcpu *v, uint64_t address, uint8_t types)
+{
+    struct walk w;
+
     if (!walk(v, address, &w) || w.level != 1 ||
         !(w.above & w.entry & PTE_P) || !mfn_is_ram(entry_mfn(w.entry))) {
         return false;
@@ -127,8 +124,7 @@ bool fixup_write_fault(struct vcpu *v, uint64_t address)
         return true;
     }
     if (!(w.above & PTE_RW) ||
-        !(READ_ONCE(frame_types()[entry_mfn(w.entry)]) &
-          (XENPV_FRAME_L1 | XENPV_FRAME_L2 | XENPV_FRAME_L3))) {
+        !(READ_ONCE(frame_types()[entry_mfn(w.entry)]) & types)) {
         return false;
     }
     /*
@@ -192,7 +188,7 @@ bool fixup_user_fault(struct vcpu *v, uint64_t address)
 
 /* ---- types and the top level ---- */
 
-static void set_type(uint64_t mfn, uint8_t bits)
+void set_type(uint64_t mfn, uint8_t bits)
 {
     __atomic_fetch_or(&frame_types()[mfn], bits, __ATOMIC_SEQ_CST);
 }
@@ -206,7 +202,7 @@ static void clear_type(uint64_t mfn, uint8_t bits)
 }
 
 /* The bit is set last: who finds it takes all below for marked */
-static void mark_below(uint64_t entry, unsigned level)
+void mark_below(uint64_t entry, unsigned level)
 {
     uint8_t bit = 1u << (level - 1);
     unsigned i;
@@ -332,6 +328,7 @@ long load_kernel_cr3(struct vcpu *v, uint64_t mfn)
         prepare_top_level(mfn);
     }
     v->kernel_cr3 = mfn << PAGE_SHIFT;
+    v->top = direct(v->kernel_cr3);
     write_cr3(v->kernel_cr3);
     note_tables(v);
     return 0;
@@ -365,6 +362,22 @@ void mmu_init(void)
 
 /* ---- updates ---- */
 
+void put_entry(uint64_t *p, uint64_t val, bool preserve_ad)
+{
+    uint64_t old;
+
+    if (!preserve_ad) {
+        WRITE_ONCE(*p, val);
+        return;
+    }
+    old = READ_ONCE(*p);
+    while (!__atomic_compare_exchange_n(p, &old, val | (old & (PTE_A | PTE_D)),
+                                        false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST)) {
+        /* old is fresh; a processor has set A or D meanwhile */
+    }
+}
+
 static long store_entry(struct vcpu *v, uint64_t maddr, uint64_t val,
                         bool preserve_ad)
 {
@@ -394,18 +407,7 @@ static long store_entry(struct vcpu *v, uint64_t maddr, uint64_t val,
         mark_below(val, type & XENPV_FRAME_L4 ? 3 :
                    type & XENPV_FRAME_L3 ? 2 : 1);
     }
-    if (preserve_ad) {
-        uint64_t old = READ_ONCE(*p);
-
-        while (!__atomic_compare_exchange_n(p, &old,
-                                            val | (old & (PTE_A | PTE_D)),
-                                            false, __ATOMIC_SEQ_CST,
-                                            __ATOMIC_SEQ_CST)) {
-            /* old is fresh; a processor has set A or D meanwhile */
-        }
-    } else {
-        WRITE_ONCE(*p, val);
-    }
+    put_entry(p, val, preserve_ad);
     if (mfn == v->kernel_cr3 >> PAGE_SHIFT ||
         mfn == v->user_cr3 >> PAGE_SHIFT) {
         note_tables(v);
@@ -413,14 +415,14 @@ static long store_entry(struct vcpu *v, uint64_t maddr, uint64_t val,
     return 0;
 }
 
-static long machphys_update(uint64_t maddr, uint64_t pfn)
+long machphys_update(uint64_t maddr, uint64_t pfn)
 {
     uint64_t mfn = maddr >> PAGE_SHIFT;
 
     if (!mfn_is_ram(mfn)) {
         return -XEN_EINVAL;
     }
-    WRITE_ONCE(m2p()[mfn], pfn);
+    set_m2p(mfn, pfn);
     return 0;
 }
 
@@ -476,7 +478,7 @@ static long read_vcpumask(uint64_t va, uint64_t *mask)
 }
 
 /* UVMF_*: what to flush in the lowest bits, whose in the others */
-static long flush_after_update(struct vcpu *v, uint64_t va, uint64_t flags)
+long flush_after_update(struct vcpu *v, uint64_t va, uint64_t flags)
 {
     uint64_t whose = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
     uint64_t mask = 1ull << v->id;
@@ -562,7 +564,7 @@ static long flush_op(struct vcpu *v, const struct mmuext_op *op)
     return 0;
 }
 
-static long mmuext_one(struct vcpu *v, const struct mmuext_op *op)
+long mmuext_one(struct vcpu *v, const struct mmuext_op *op)
 {
     uint64_t mfn = op->arg1.mfn;
 

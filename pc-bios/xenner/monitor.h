@@ -94,9 +94,11 @@ struct regs {
 /* Requests to a vCPU to flush that are told one by one; more: all at once */
 #define FLUSH_SLOTS     8
 
+/* @cs is for 32-bit guests, whose handlers name a code segment */
 struct callback {
     uint64_t address;
     bool mask_events;
+    uint16_t cs;
 };
 
 /**
@@ -138,6 +140,9 @@ struct vcpu {
     uint32_t id;
     uint64_t kernel_cr3;
     uint64_t user_cr3;
+    uint64_t *top;              /* table walk() begins with, */
+    uint8_t levels;             /* and its level */
+    bool pae;                   /* a 32-bit guest; the same for all vCPUs */
     uint8_t two_tables;         /* user mode runs on user_cr3 */
     uint8_t tables_changed;     /* so that has to be found out anew */
     uint64_t cr4;               /* as the guest sees it */
@@ -226,9 +231,20 @@ static inline uint64_t block_maddr(const void *p)
     return (uintptr_t)p - XENPV_MONITOR_VA + SHARED->block_gpa;
 }
 
-static inline uint64_t *m2p(void)
+static inline bool guest_is_pae(void)
 {
-    return (uint64_t *)(XENPV_MONITOR_VA + SHARED->m2p_off);
+    return SHARED->guest_flags & XENPV_GUEST_PAE;
+}
+
+static inline void set_m2p(uint64_t mfn, uint64_t pfn)
+{
+    uint64_t table = XENPV_MONITOR_VA + SHARED->m2p_off;
+
+    if (guest_is_pae()) {
+        WRITE_ONCE(((uint32_t *)table)[mfn], pfn);
+    } else {
+        WRITE_ONCE(((uint64_t *)table)[mfn], pfn);
+    }
 }
 
 static inline uint8_t *frame_types(void)
@@ -384,6 +400,9 @@ static inline void outl(uint16_t port, uint32_t v)
 #define MSR_KERNEL_GS_BASE  0xc0000102
 #define MSR_TSC_AUX         0xc0000103
 
+#define EFER_SCE            0x00000001ull
+#define EFER_LME            0x00000100ull
+#define EFER_LMA            0x00000400ull
 #define CR0_MP              0x00000002ull
 #define CR0_TS              0x00000008ull
 #define CR4_TSD             0x00000004ull
@@ -401,6 +420,7 @@ static inline void outl(uint16_t port, uint32_t v)
 
 extern uint8_t vector_stubs[], nmi_stub[], double_fault_stub[],
     machine_check_stub[];
+extern uint8_t hypercall32_stub[];
 extern uint8_t syscall_stub[], syscall_stub_end[];
 extern uint8_t syscall32_stub[], syscall32_stub_end[];
 extern uint8_t sysenter_stub[], sysenter_stub_end[];
@@ -424,6 +444,7 @@ int wrmsr_guarded(uint32_t index, uint64_t value);
 int xsetbv_guarded(uint32_t index, uint64_t value);
 int load_user_gs(uint16_t selector);
 void load_data_segments(uint16_t ds, uint16_t es, uint16_t fs);
+void load_gs(uint16_t selector);
 
 /* Called from entry.S */
 void vcpu_start(uint32_t id);
@@ -433,6 +454,7 @@ void trap_on_ist(struct regs *regs);
 void exit_work(struct regs *regs);
 void syscall_from_guest(struct regs *regs);
 void hypercall(struct regs *regs);
+void hypercall32(struct regs *regs);
 
 /* ---- lib.c, call.c ---- */
 
@@ -474,6 +496,65 @@ void enter_kernel(struct vcpu *v);
 void enter_user(struct vcpu *v);
 long do_iret(struct vcpu *v, struct regs *regs);
 void update_fast_paths(struct vcpu *v);
+bool interrupt(struct vcpu *v, unsigned vector);
+void exception(struct vcpu *v, struct regs *regs);
+bool vector_has_error(unsigned vector);
+
+/* ---- pae-traps.c: the same for 32-bit guests ---- */
+
+void trap_from_guest32(struct vcpu *v, struct regs *regs);
+void bounce32(struct vcpu *v, struct regs *regs, const struct callback *cb,
+              bool has_error, uint64_t error);
+long do_iret32(struct vcpu *v, struct regs *regs);
+void iret_fault32(struct vcpu *v, const struct regs *regs);
+
+/* A selector of the kernel's: what it takes for ring 0 is ring 1 */
+static inline uint16_t kernel_selector(uint16_t selector)
+{
+    return selector & 3 ? selector : selector | 1;
+}
+
+/* In a 32-bit guest's vcpu_info */
+static inline uint32_t *cr2_32(struct vcpu *v)
+{
+    return (uint32_t *)((uint8_t *)v->info + 8);
+}
+
+/* Xen's way to have any frame number in a CR3 of 32 bits */
+static inline uint32_t cr3_of_frame32(uint64_t mfn)
+{
+    return (uint32_t)mfn << 12 | (uint32_t)mfn >> 20;
+}
+
+static inline uint64_t frame_of_cr3_32(uint32_t cr3)
+{
+    return cr3 >> 12 | cr3 << 20;
+}
+
+/* ---- hypercall.c, for pae-calls.c ---- */
+
+struct callback *callback_slot(struct vcpu *v, unsigned type);
+long hc_fpu_taskswitch(struct vcpu *v, uint64_t set);
+long hc_set_debugreg(struct vcpu *v, uint64_t n, uint64_t val);
+long hc_get_debugreg(struct vcpu *v, uint64_t n);
+long hc_vm_assist(struct vcpu *v, uint64_t cmd, uint64_t type);
+long hc_physdev_op(struct vcpu *v, uint64_t op, uint64_t arg);
+long hc_xen_version(struct vcpu *v, uint64_t cmd, uint64_t arg);
+long hc_console_io(struct vcpu *v, uint64_t cmd, uint64_t count, uint64_t buf);
+
+/* Of Xen's callback.h and nmi.h, which QEMU's tree does not carry */
+#define CALLBACKOP_register         0
+#define CALLBACKOP_unregister       1
+#define CALLBACKTYPE_event          0
+#define CALLBACKTYPE_failsafe       1
+#define CALLBACKTYPE_syscall        2
+#define CALLBACKTYPE_nmi            4
+#define CALLBACKTYPE_sysenter       5
+#define CALLBACKTYPE_syscall32      7
+#define CALLBACKF_mask_events       1
+
+#define XENNMI_register_callback    0
+#define XENNMI_unregister_callback  1
 
 /* ---- privop.c ---- */
 
@@ -507,6 +588,41 @@ long load_user_cr3(struct vcpu *v, uint64_t mfn);
 void choose_tables(struct vcpu *v);
 void mmu_init(void);
 
+/* ---- mmu.c, for pae-mmu.c ---- */
+
+#define PAE_LEVELS 3
+
+/*
+ * The entry that maps an address: where it is, what was in it, its level, 1
+ * to 3, and the AND of those above it
+ */
+struct walk {
+    uint64_t *p;
+    uint64_t entry;
+    uint64_t above;
+    unsigned level;
+};
+
+bool walk(struct vcpu *v, uint64_t va, struct walk *w);
+bool is_table(uint64_t entry);
+bool target_ok(uint64_t entry);
+void set_type(uint64_t mfn, uint8_t bits);
+void mark_below(uint64_t entry, unsigned level);
+void put_entry(uint64_t *p, uint64_t val, bool preserve_ad);
+long machphys_update(uint64_t maddr, uint64_t pfn);
+long flush_after_update(struct vcpu *v, uint64_t va, uint64_t flags);
+long mmuext_one(struct vcpu *v, const struct mmuext_op *op);
+bool allow_table_write(struct vcpu *v, uint64_t address, uint8_t types);
+
+/* ---- pae-mmu.c ---- */
+
+void pae_init(struct vcpu *v);
+long load_cr3_32(struct vcpu *v, uint64_t mfn);
+long hc_mmu_update32(struct vcpu *v, struct regs *regs, const uint32_t *a);
+long hc_mmuext_op32(struct vcpu *v, struct regs *regs, const uint32_t *a);
+long hc_update_va_mapping32(struct vcpu *v, struct regs *regs,
+                            const uint32_t *a);
+
 /* ---- flush.c ---- */
 
 #define ALL_VCPUS (~0ull)
@@ -525,6 +641,8 @@ void raise_virq(struct vcpu *v, unsigned virq);
 void take_kick(struct vcpu *v);
 void give_work(struct vcpu *to, uint8_t work);
 bool event_due(const struct vcpu *v);
+void event_init(void);
+void select_all(struct vcpu_info *info);
 
 /* ---- time.c ---- */
 
@@ -538,6 +656,7 @@ void runstate_set(struct vcpu *v, int state);
 void runstate_init(struct vcpu *v, int state);
 void runstate_publish(struct vcpu *v);
 void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *r);
+size_t runstate_layout(struct vcpu_runstate_info *r, const uint8_t **bytes);
 long hc_set_timer_op(struct vcpu *v, uint64_t deadline);
 long register_runstate(struct vcpu *v, struct vcpu *to, uint64_t va);
 long register_time_area(struct vcpu *v, struct vcpu *to, uint64_t va);
@@ -560,11 +679,17 @@ long hc_vcpu_op(struct vcpu *v, uint64_t op, uint64_t id, uint64_t arg);
 void block(struct vcpu *v);
 void park(struct vcpu *v);
 void set_up(struct vcpu *v, bool up);
+long poll_ports(struct vcpu *v, const struct sched_poll *p);
+long set_singleshot(struct vcpu *v, const struct vcpu_set_singleshot_timer *t);
 
 /* ---- memory.c ---- */
 
 long hc_memory_op(struct vcpu *v, uint64_t cmd, uint64_t arg);
 long hc_grant_table_op(struct vcpu *v, uint64_t cmd, uint64_t arg,
                        uint64_t count);
+long reservation(struct vcpu *v, uint64_t cmd,
+                 const struct xen_memory_reservation *r);
+long put_memory_map(uint64_t buffer);
+void make_table(struct gnttab_setup_table *s);
 
 #endif /* XENNER_MONITOR_H */

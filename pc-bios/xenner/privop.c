@@ -185,6 +185,17 @@ static void filter_cpuid(struct vcpu *v, uint32_t leaf, uint32_t sub,
     }
 }
 
+/* ... and a 32-bit guest has no 64-bit mode, nor fast system calls */
+static void filter_cpuid32(uint32_t leaf, struct cpuid *c)
+{
+    if (leaf == 1) {
+        c->edx &= ~BIT(11);
+    } else if (leaf == 0x80000001) {
+        c->ecx &= ~BIT(0);
+        c->edx &= ~(BIT(11) | BIT(29));
+    }
+}
+
 static void emulate_cpuid(struct vcpu *v, struct regs *regs)
 {
     uint32_t leaf = regs->rax, sub = regs->rcx;
@@ -195,6 +206,9 @@ static void emulate_cpuid(struct vcpu *v, struct regs *regs)
     } else {
         c = native_cpuid(leaf, sub);
         filter_cpuid(v, leaf, sub, &c);
+        if (v->pae) {
+            filter_cpuid32(leaf, &c);
+        }
     }
     regs->rax = c.eax;
     regs->rbx = c.ebx;
@@ -257,6 +271,9 @@ static bool read_msr(struct vcpu *v, uint32_t index, uint64_t *value)
     switch (index) {
     case MSR_EFER:
         *value = rdmsr(MSR_EFER) & ~(uint64_t)0x1000;   /* no SVME */
+        if (v->pae) {
+            *value &= ~(uint64_t)(EFER_LME | EFER_LMA);
+        }
         return true;
     case MSR_PAT:
         *value = XEN_PAT;
@@ -285,11 +302,14 @@ static bool read_msr(struct vcpu *v, uint32_t index, uint64_t *value)
     }
 }
 
-static bool write_msr(uint32_t index, uint64_t value)
+static bool write_msr(struct vcpu *v, uint32_t index, uint64_t value)
 {
+    uint64_t now = 0;
+
     switch (index) {
     case MSR_EFER:
-        return ((value ^ rdmsr(MSR_EFER)) & ~(uint64_t)0x400) == 0;
+        read_msr(v, index, &now);
+        return ((value ^ now) & ~(uint64_t)EFER_LMA) == 0;
     case MSR_FS_BASE:
     case MSR_GS_BASE:
     case MSR_KERNEL_GS_BASE:
@@ -334,7 +354,7 @@ static bool emulate_wrmsr(struct vcpu *v, struct regs *regs)
     uint32_t index = regs->rcx;
     uint64_t value = (uint32_t)regs->rax | regs->rdx << 32;
 
-    if (write_msr(index, value)) {
+    if (write_msr(v, index, value)) {
         return true;
     }
     log_qemu(XENPV_LOG_WRMSR, index, value, regs->rip);
@@ -358,10 +378,11 @@ static bool read_cr(struct vcpu *v, unsigned n, uint64_t *value)
         *value = (read_cr0() & ~CR0_TS) | (v->ts ? CR0_TS : 0);
         return true;
     case 2:
-        *value = v->info->arch.cr2;
+        *value = v->pae ? *cr2_32(v) : v->info->arch.cr2;
         return true;
     case 3:
-        *value = v->kernel_cr3;
+        *value = v->pae ? cr3_of_frame32(v->kernel_cr3 >> PAGE_SHIFT)
+                        : v->kernel_cr3;
         return true;
     case 4:
         *value = v->cr4;
@@ -381,9 +402,16 @@ static bool write_cr(struct vcpu *v, unsigned n, uint64_t value)
         set_ts(v, value & CR0_TS);
         return true;
     case 2:
-        v->info->arch.cr2 = value;
+        if (v->pae) {
+            *cr2_32(v) = value;
+        } else {
+            v->info->arch.cr2 = value;
+        }
         return true;
     case 3:
+        if (v->pae) {
+            return load_cr3_32(v, frame_of_cr3_32(value)) == 0;
+        }
         return load_kernel_cr3(v, value >> PAGE_SHIFT) == 0;
     case 4:
         if (!(native_cpuid(1, 0).ecx & BIT(26))) {
@@ -515,7 +543,8 @@ static bool emulate_one(struct vcpu *v, struct regs *regs, struct insn *in)
             break;
         }
     }
-    if ((op & 0xf0) == 0x40 && (regs->cs & ~3) != (SEL_FLAT_CS32 & ~3)) {
+    if ((op & 0xf0) == 0x40 && !v->pae &&
+        (regs->cs & ~3) != (SEL_FLAT_CS32 & ~3)) {
         in->rex = op;
         op = next(in);
     }

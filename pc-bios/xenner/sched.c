@@ -80,31 +80,27 @@ static void wait_for_ports(struct vcpu *v, const uint32_t *ports, unsigned nr,
     v->poll_deadline = 0;
 }
 
-static long poll(struct vcpu *v, uint64_t arg)
+long poll_ports(struct vcpu *v, const struct sched_poll *p)
 {
-    struct sched_poll p;
     uint32_t ports[MAX_POLL_PORTS];
     unsigned i;
 
-    if (copy_from_guest(&p, arg, sizeof(p))) {
-        return -XEN_EFAULT;
-    }
-    if (p.nr_ports > MAX_POLL_PORTS) {
+    if (p->nr_ports > MAX_POLL_PORTS) {
         return -XEN_EINVAL;
     }
-    if (copy_from_guest(ports, (uintptr_t)p.ports.p,
-                        p.nr_ports * sizeof(ports[0]))) {
+    if (copy_from_guest(ports, (uintptr_t)p->ports.p,
+                        p->nr_ports * sizeof(ports[0]))) {
         return -XEN_EFAULT;
     }
-    for (i = 0; i < p.nr_ports; i++) {
+    for (i = 0; i < p->nr_ports; i++) {
         if (ports[i] >= XENPV_NR_PORTS) {
             return -XEN_EINVAL;
         }
     }
-    if (p.timeout && p.timeout <= time_now()) {
+    if (p->timeout && p->timeout <= time_now()) {
         return 0;
     }
-    wait_for_ports(v, ports, p.nr_ports, p.timeout);
+    wait_for_ports(v, ports, p->nr_ports, p->timeout);
     return 0;
 }
 
@@ -124,6 +120,7 @@ static long shutdown(struct vcpu *v, uint64_t reason, uint64_t info)
 long hc_sched_op(struct vcpu *v, struct regs *regs, uint64_t op, uint64_t arg)
 {
     struct sched_shutdown s;
+    struct sched_poll p;
 
     switch (op) {
     case SCHEDOP_yield:
@@ -140,7 +137,8 @@ long hc_sched_op(struct vcpu *v, struct regs *regs, uint64_t op, uint64_t arg)
         /* suspend passes the frame of its start_info in the third argument */
         return shutdown(v, s.reason, regs->rdx);
     case SCHEDOP_poll:
-        return poll(v, arg);
+        return copy_from_guest(&p, arg, sizeof(p)) ? -XEN_EFAULT
+                                                   : poll_ports(v, &p);
     default:
         return -XEN_ENOSYS;
     }
@@ -230,12 +228,12 @@ static long set_context(struct vcpu *to, const struct vcpu_guest_context *c)
     to->kernel_sp = c->kernel_sp & ~15ull;
     to->kernel_cr3 = c->ctrlreg[3] & PTE_ADDR;
     to->user_cr3 = c->ctrlreg[1] & PTE_ADDR;
-    to->event_cb = (struct callback) { c->event_callback_eip, true };
+    to->event_cb = (struct callback) { c->event_callback_eip, true, 0 };
     to->failsafe_cb = (struct callback) {
-        c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events
+        c->failsafe_callback_eip, c->flags & VGCF_failsafe_disables_events, 0
     };
     to->syscall_cb = (struct callback) {
-        c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events
+        c->syscall_callback_eip, c->flags & VGCF_syscall_disables_events, 0
     };
     to->boot.fs_base = c->fs_base;
     to->boot.gs_base_kernel = c->gs_base_kernel;
@@ -328,23 +326,17 @@ static long register_info(struct vcpu *v, uint64_t arg)
     to = direct((r.mfn << PAGE_SHIFT) + r.offset);
     time_move(v, to);
     v->info_registered = true;
-    __atomic_store_n(&to->evtchn_pending_sel, ~0ul, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&to->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+    select_all(to);
     return 0;
 }
 
-static long set_singleshot(struct vcpu *v, uint64_t arg)
+long set_singleshot(struct vcpu *v, const struct vcpu_set_singleshot_timer *t)
 {
-    struct vcpu_set_singleshot_timer t;
-
-    if (copy_from_guest(&t, arg, sizeof(t))) {
-        return -XEN_EFAULT;
-    }
-    if ((t.flags & VCPU_SSHOTTMR_future) &&
-        t.timeout_abs_ns < time_now()) {
+    if ((t->flags & VCPU_SSHOTTMR_future) &&
+        t->timeout_abs_ns < time_now()) {
         return -XEN_ETIME;
     }
-    v->singleshot = t.timeout_abs_ns ? t.timeout_abs_ns : 1;
+    v->singleshot = t->timeout_abs_ns ? t->timeout_abs_ns : 1;
     timer_program(v);
     return 0;
 }
@@ -372,9 +364,12 @@ static long set_periodic(struct vcpu *to, uint64_t arg)
 static long get_runstate(const struct vcpu *of, uint64_t arg)
 {
     struct vcpu_runstate_info r;
+    const uint8_t *bytes;
+    size_t size;
 
     runstate_get(of, &r);
-    return copy_to_guest(arg, &r, sizeof(r));
+    size = runstate_layout(&r, &bytes);
+    return copy_to_guest(arg, bytes, size);
 }
 
 static long area(struct vcpu *v, struct vcpu *to, uint64_t arg,
@@ -390,6 +385,7 @@ static long area(struct vcpu *v, struct vcpu *to, uint64_t arg,
 
 long hc_vcpu_op(struct vcpu *v, uint64_t op, uint64_t id, uint64_t arg)
 {
+    struct vcpu_set_singleshot_timer timer;
     struct vcpu *to;
 
     if (id >= SHARED->nr_vcpus) {
@@ -415,7 +411,11 @@ long hc_vcpu_op(struct vcpu *v, uint64_t op, uint64_t id, uint64_t arg)
         WRITE_ONCE(to->periodic_next, 0);
         return 0;
     case VCPUOP_set_singleshot_timer:
-        return to == v ? set_singleshot(to, arg) : -XEN_EINVAL;
+        if (to != v) {
+            return -XEN_EINVAL;
+        }
+        return copy_from_guest(&timer, arg, sizeof(timer))
+               ? -XEN_EFAULT : set_singleshot(v, &timer);
     case VCPUOP_stop_singleshot_timer:
         if (to != v) {
             return -XEN_EINVAL;

@@ -12,6 +12,8 @@
 #define DESC_P          (1ull << 47)
 #define DESC_DPL        (3ull << 45)
 #define DESC_S          (1ull << 44)
+#define DESC_CODE       (1ull << 43)
+#define DESC_L          (1ull << 53)
 
 #define DESC_CODE64     0x00af9b000000ffffull
 #define DESC_CODE32     0x00cf9b000000ffffull
@@ -63,12 +65,19 @@ void segment_init(struct vcpu *v)
 
     set_own(v, SEL_MONITOR_CS, DESC_CODE64);
     set_own(v, SEL_MONITOR_DS, DESC_DATA);
-    set_own(v, 0xe018, DESC_CODE32 | DPL(1));
-    set_own(v, SEL_FLAT_CS32 & ~7, DESC_CODE32 | DPL(3));
-    set_own(v, SEL_FLAT_SS & ~7, DESC_DATA | DPL(3));
-    set_own(v, SEL_FLAT_CS64 & ~7, DESC_CODE64 | DPL(3));
-    set_own(v, SEL_RING1_CS & ~7, DESC_CODE64 | DPL(1));
-    set_own(v, SEL_RING1_DS & ~7, DESC_DATA | DPL(1));
+    if (v->pae) {
+        set_own(v, SEL32_KERNEL_CS & ~7, DESC_CODE32 | DPL(1));
+        set_own(v, SEL32_KERNEL_DS & ~7, DESC_DATA | DPL(1));
+        set_own(v, SEL32_USER_CS & ~7, DESC_CODE32 | DPL(3));
+        set_own(v, SEL32_USER_DS & ~7, DESC_DATA | DPL(3));
+    } else {
+        set_own(v, 0xe018, DESC_CODE32 | DPL(1));
+        set_own(v, SEL_FLAT_CS32 & ~7, DESC_CODE32 | DPL(3));
+        set_own(v, SEL_FLAT_SS & ~7, DESC_DATA | DPL(3));
+        set_own(v, SEL_FLAT_CS64 & ~7, DESC_CODE64 | DPL(3));
+        set_own(v, SEL_RING1_CS & ~7, DESC_CODE64 | DPL(1));
+        set_own(v, SEL_RING1_DS & ~7, DESC_DATA | DPL(1));
+    }
     set_own_system(v, SEL_TSS, 0x89,
                    (uintptr_t)percpu(v) + XENPV_PERCPU_OFF_TSS, 103);
 }
@@ -87,6 +96,9 @@ static bool fix_descriptor(const struct vcpu *v, uint64_t *desc)
     }
     if (!(*desc & DESC_S)) {
         return false;
+    }
+    if (v->pae && (*desc & DESC_CODE) && (*desc & DESC_L)) {
+        return false;           /* there is no 64-bit mode for it */
     }
     if ((*desc & DESC_DPL) < DPL(ring)) {
         *desc = (*desc & ~DESC_DPL) | DPL(ring);

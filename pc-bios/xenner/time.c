@@ -132,18 +132,28 @@ void time_move(struct vcpu *v, struct vcpu_info *to)
     spin_unlock(&clock_lock);
 }
 
+/* Where a 32-bit guest's shared_info has them */
+#define WC32_OFF        0x900
+#define WC32_SEC_HI     0x924
+
 static void publish_wall_clock(uint64_t wall_ns)
 {
     struct shared_info *s = SHARED_INFO;
+    uint32_t *wc = &s->wc_version, *hi = &s->wc_sec_hi;
     uint64_t sec = wall_ns / SECOND;
 
-    s->wc_version |= 1;
+    if (guest_is_pae()) {
+        wc = (uint32_t *)((uint8_t *)s + WC32_OFF);
+        hi = (uint32_t *)((uint8_t *)s + WC32_SEC_HI);
+    }
+    /* version, seconds, nanoseconds */
+    WRITE_ONCE(wc[0], wc[0] | 1);
     barrier();
-    s->wc_sec = sec;
-    s->wc_nsec = wall_ns % SECOND;
-    s->wc_sec_hi = sec >> 32;
+    wc[1] = sec;
+    wc[2] = wall_ns % SECOND;
+    *hi = sec >> 32;
     barrier();
-    s->wc_version++;
+    WRITE_ONCE(wc[0], wc[0] + 1);
 }
 
 /* The slope that meets QEMU's clock in a second, from an error of @err ns */
@@ -371,15 +381,34 @@ long hc_set_timer_op(struct vcpu *v, uint64_t deadline)
 
 /* ---- runstate ---- */
 
+/*
+ * As the guest sees it: to one of 32 bits there is no gap behind the state.
+ * Returns the size, and what lies where in @r.
+ */
+size_t runstate_layout(struct vcpu_runstate_info *r, const uint8_t **bytes)
+{
+    size_t gap = offsetof(struct vcpu_runstate_info, state_entry_time) -
+                 sizeof(r->state);
+
+    *bytes = (const uint8_t *)r;
+    if (!guest_is_pae()) {
+        return sizeof(*r);
+    }
+    *bytes += gap;
+    memcpy((uint8_t *)r + gap, &r->state, sizeof(r->state));
+    return sizeof(*r) - gap;
+}
+
 static void runstate_copy(struct vcpu *v)
 {
     struct vcpu_runstate_info r = v->runstate;
-    const uint8_t *src = (const uint8_t *)&r;
+    const uint8_t *src;
+    size_t size = runstate_layout(&r, &src);
 
     memcpy(v->runstate_ptr[0], src, v->runstate_split);
-    if (v->runstate_split < sizeof(r)) {
+    if (v->runstate_split < size) {
         memcpy(v->runstate_ptr[1], src + v->runstate_split,
-               sizeof(r) - v->runstate_split);
+               size - v->runstate_split);
     }
 }
 
@@ -473,7 +502,10 @@ void runstate_get(const struct vcpu *v, struct vcpu_runstate_info *r)
  */
 long register_runstate(struct vcpu *v, struct vcpu *to, uint64_t va)
 {
-    uint64_t last = va + sizeof(to->runstate) - 1, maddr[2] = { 0, 0 };
+    struct vcpu_runstate_info r = { 0 };
+    const uint8_t *src;
+    size_t size = runstate_layout(&r, &src);
+    uint64_t last = va + size - 1, maddr[2] = { 0, 0 };
 
     if (!resolve_va(v, va, &maddr[0]) ||
         !resolve_va(v, last & PAGE_MASK, &maddr[1])) {
@@ -481,7 +513,7 @@ long register_runstate(struct vcpu *v, struct vcpu *to, uint64_t va)
     }
     /* One that runs and publishes meanwhile goes by the old place or none */
     WRITE_ONCE(to->runstate_ptr[0], NULL);
-    to->runstate_split = sizeof(to->runstate);
+    to->runstate_split = size;
     if ((va ^ last) & PAGE_MASK) {
         to->runstate_split = PAGE_SIZE - (va & ~PAGE_MASK);
     }

@@ -18,7 +18,7 @@
 
 #define GP_IDT      0x02
 
-static bool vector_has_error(unsigned vector)
+bool vector_has_error(unsigned vector)
 {
     return vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 ||
            vector == 21;
@@ -69,6 +69,10 @@ static void bounce(struct vcpu *v, struct regs *regs,
     uint8_t mask = v->info->evtchn_upcall_mask;
     unsigned n = 0;
 
+    if (v->pae) {
+        bounce32(v, regs, cb, has_error, error);
+        return;
+    }
     if (v->in_kernel) {
         sp = regs->rsp & ~15ull;
         cs = SEL_FLAT_CS64 & ~3;
@@ -115,7 +119,7 @@ static void bounce(struct vcpu *v, struct regs *regs,
 void inject(struct vcpu *v, struct regs *regs, unsigned vector, uint64_t error)
 {
     const struct trap_info *ti = &v->trap[vector];
-    struct callback cb = { ti->address, TI_GET_IF(ti) };
+    struct callback cb = { ti->address, TI_GET_IF(ti), ti->cs };
 
     if (!cb.address) {
         regs->vector = vector;
@@ -168,7 +172,7 @@ static void general_protection(struct vcpu *v, struct regs *regs)
 
         /* INT n, two bytes long */
         if (ti->address && TI_GET_DPL(ti) >= (v->in_kernel ? 1 : 3)) {
-            struct callback cb = { ti->address, TI_GET_IF(ti) };
+            struct callback cb = { ti->address, TI_GET_IF(ti), ti->cs };
 
             regs->rip += 2;
             bounce(v, regs, &cb, false, 0);
@@ -201,7 +205,7 @@ static void device_not_available(struct vcpu *v, struct regs *regs)
     }
 }
 
-static bool interrupt(struct vcpu *v, unsigned vector)
+bool interrupt(struct vcpu *v, unsigned vector)
 {
     switch (vector) {
     case XENPV_VECTOR_EVENT:
@@ -223,24 +227,11 @@ static bool interrupt(struct vcpu *v, unsigned vector)
     }
 }
 
-void trap_from_guest(struct regs *regs)
+/* All but page faults, and what is for the monitor itself */
+void exception(struct vcpu *v, struct regs *regs)
 {
-    struct vcpu *v = current();
     unsigned vector = regs->vector;
-    bool promoted = false;
 
-    if (v->in_kernel && (regs->cs & 3) == 3 && v->kernel_cs == SEL_RING1_CS) {
-        /*
-         * The public ABI lets a kernel return to itself with a plain IRETQ
-         * to a selector of RPL 3.  It is in ring 3 now; take it back.
-         */
-        regs->cs = v->kernel_cs;
-        regs->ss = v->kernel_ss;
-        promoted = true;
-    }
-    if (vector >= 32 && interrupt(v, vector)) {
-        return;
-    }
     switch (vector) {
     case 1:
         debug_exception(v, regs);
@@ -255,9 +246,6 @@ void trap_from_guest(struct regs *regs)
         break;
     case 13:
         general_protection(v, regs);
-        break;
-    case 14:
-        page_fault(v, regs, promoted);
         break;
     case 0x80:
         if (v->trap[0x80].address &&
@@ -278,6 +266,34 @@ void trap_from_guest(struct regs *regs)
     }
 }
 
+void trap_from_guest(struct regs *regs)
+{
+    struct vcpu *v = current();
+    bool promoted = false;
+
+    if (v->pae) {
+        trap_from_guest32(v, regs);
+        return;
+    }
+    if (v->in_kernel && (regs->cs & 3) == 3 && v->kernel_cs == SEL_RING1_CS) {
+        /*
+         * The public ABI lets a kernel return to itself with a plain IRETQ
+         * to a selector of RPL 3.  It is in ring 3 now; take it back.
+         */
+        regs->cs = v->kernel_cs;
+        regs->ss = v->kernel_ss;
+        promoted = true;
+    }
+    if (regs->vector >= 32 && interrupt(v, regs->vector)) {
+        return;
+    }
+    if (regs->vector == 14) {
+        page_fault(v, regs, promoted);
+    } else {
+        exception(v, regs);
+    }
+}
+
 /* ---- exceptions in the monitor ---- */
 
 /*
@@ -295,6 +311,9 @@ iret_fault(struct vcpu *v, const struct regs *fault)
         panic("bad stack at iret", fault);
     }
     memcpy(regs, &copy, offsetof(struct regs, rip));
+    if (v->pae) {
+        iret_fault32(v, regs);
+    }
     inject(v, regs, copy.vector, copy.error);
     resume_guest(regs);
 }
@@ -373,7 +392,7 @@ void exit_work(struct regs *regs)
         timer_program(v);
     }
     if (!v->nmi_masked && take_work(v, WORK_NMI)) {
-        struct callback cb = { v->nmi_cb.address, true };
+        struct callback cb = { v->nmi_cb.address, true, v->kernel_cs };
 
         if (!cb.address) {
             cb.address = v->trap[2].address;
@@ -385,7 +404,7 @@ void exit_work(struct regs *regs)
         }
     }
     if (v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask) {
-        struct callback cb = { v->event_cb.address, true };
+        struct callback cb = { v->event_cb.address, true, v->event_cb.cs };
 
         if (cb.address) {
             bounce(v, regs, &cb, false, 0);

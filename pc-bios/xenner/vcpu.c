@@ -92,6 +92,9 @@ static void build_idt(void)
     set_gate(3, vector_stubs + 16 * 3, 0, 3);
     set_gate(4, vector_stubs + 16 * 4, 0, 3);
     set_gate(0x80, vector_stubs + 16 * 0x80, 0, 3);
+    if (guest_is_pae()) {
+        set_gate(0x82, hypercall32_stub, 0, 1);
+    }
 }
 
 static void put64(uint8_t *p, uint64_t v)
@@ -171,6 +174,14 @@ static void load_system_registers(struct vcpu *v)
     }
     write_cr4(cr4);
     v->cr4 = cr4;
+    if (v->pae) {
+        /*
+         * Its processes and its kernel could not be told apart here, and
+         * neither needs it: both are exceptions.
+         */
+        wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SCE);
+        wrmsr(MSR_SYSENTER_CS, 0);
+    }
 }
 
 static struct vcpu *vcpu_of(unsigned id)
@@ -184,7 +195,14 @@ static void describe(struct vcpu *v, uint32_t id)
 {
     v->id = id;
     vcpus[id] = v;
-    if (SHARED->guest_flags & XENPV_GUEST_STRICT) {
+    v->levels = 4;
+    if (guest_is_pae()) {
+        v->pae = true;
+        v->levels = PAE_LEVELS;
+        v->kernel_cs = SEL32_KERNEL_CS;
+        v->kernel_ss = SEL32_KERNEL_DS;
+        pae_init(v);
+    } else if (SHARED->guest_flags & XENPV_GUEST_STRICT) {
         v->kernel_cs = SEL_FLAT_CS64;
         v->kernel_ss = SEL_FLAT_SS;
     } else {
@@ -217,6 +235,20 @@ static void start_processor(struct vcpu *v)
     take_kick(v);
 }
 
+static void load_first_tables(struct vcpu *v)
+{
+    uint64_t mfn = SHARED->start_cr3 >> PAGE_SHIFT;
+
+    if (v->pae) {
+        load_cr3_32(v, mfn);
+        load_data_segments(SEL32_KERNEL_DS, SEL32_KERNEL_DS, SEL32_KERNEL_DS);
+        load_gs(SEL32_KERNEL_DS);
+    } else {
+        mmu_init();
+        load_kernel_cr3(v, mfn);
+    }
+}
+
 static void start_first(struct vcpu *v)
 {
     struct regs *regs = (struct regs *)v - 1;
@@ -225,6 +257,7 @@ static void start_first(struct vcpu *v)
     for (i = 0; i < XEN_LEGACY_MAX_VCPUS; i++) {
         SHARED_INFO->vcpu_info[i].evtchn_upcall_mask = 1;
     }
+    event_init();
     for (i = 0; i < SHARED->nr_vcpus; i++) {
         describe(vcpu_of(i), i);
     }
@@ -238,8 +271,7 @@ static void start_first(struct vcpu *v)
     start_processor(v);
     timer_program(v);           /* the clock's own */
     sleep_end(v);
-    mmu_init();
-    load_kernel_cr3(v, SHARED->start_cr3 >> PAGE_SHIFT);
+    load_first_tables(v);
     v->kernel_sp = SHARED->start_rsp & ~15ull;
     update_fast_paths(v);
     __atomic_store_n(&ready, 1, __ATOMIC_SEQ_CST);
@@ -259,6 +291,13 @@ static void load_context(struct vcpu *v)
 {
     bool user = !v->in_kernel;
 
+    if (v->pae) {
+        load_cr3_32(v, v->kernel_cr3 >> PAGE_SHIFT);
+        set_ldt(v, v->boot.ldt_base, v->boot.ldt_ents);
+        load_data_segments(v->boot.ds, v->boot.es, v->boot.fs);
+        load_gs(v->boot.gs);
+        return;
+    }
     load_kernel_cr3(v, v->kernel_cr3 >> PAGE_SHIFT);
     load_user_cr3(v, v->user_cr3 >> PAGE_SHIFT);
     load_data_segments(v->boot.ds, v->boot.es, v->boot.fs);

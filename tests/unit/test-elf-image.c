@@ -270,10 +270,11 @@ static void test_patched(void)
         unsigned size;
         const char *pattern;
     } rows[] = {
-        { EI_CLASS, ELFCLASS32, 1,      "*32-bit (PAE) kernels are not*" },
-        { EI_CLASS, 3, 1,               "*not an x86-64 kernel" },
-        { EI_DATA, ELFDATA2MSB, 1,      "*not an x86-64 kernel" },
-        { EH(e_machine), EM_AARCH64, 2, "*not an x86-64 kernel" },
+        { EI_CLASS, ELFCLASS32, 1,      "*not an x86 kernel" },
+        { EI_CLASS, 3, 1,               "*not an x86 kernel" },
+        { EI_DATA, ELFDATA2MSB, 1,      "*not an x86 kernel" },
+        { EH(e_machine), EM_AARCH64, 2, "*not an x86 kernel" },
+        { EH(e_machine), EM_386, 2,     "*not an x86 kernel" },
         { EH(e_phnum), 0, 2,            "*bad program headers*" },
         { EH(e_phnum), 0xffff, 2,       "*truncated*program headers*" },
         { EH(e_phentsize), 32, 2,       "*bad program headers*" },
@@ -395,12 +396,87 @@ static void test_keeps_segments_only(void)
     g_assert(last->data + last->file_len == k->image + total);
 }
 
+static void test_pae(void)
+{
+    g_autoptr(GByteArray) image = test_elf_build(&test_elf_pae);
+    g_autoptr(XenPvKernel) k = xenpv_kernel_parse("k", image->data, image->len,
+                                                  &error_abort);
+
+    g_assert(k->pae);
+    g_assert_cmphex(k->virt_base, ==, 0xc0000000);
+    g_assert_cmphex(k->virt_entry, ==, 0xc0100040);
+    g_assert_cmphex(k->virt_kend, ==, 0xc0109000);
+    g_assert_cmphex(k->notes.hypercall_page, ==, 0xc0102000);
+}
+
+static void test_pae_refused(void)
+{
+    static const TestNote no_pae[] = { XEN_3_0, GENERIC, { 0 } };
+    static const TestNote wrong_pae[] = {
+        XEN_3_0, GENERIC, NOTE_STR(PAE_MODE, "no"), { 0 }
+    };
+    static const TestNote yes[] = {
+        XEN_3_0, GENERIC, NOTE_STR(PAE_MODE, "bimodal"), { 0 }
+    };
+    static const TestSegment low[] = { { 0, 0, 0x100, 0x1000 }, { 0 } };
+    static const TestSegment high[] = {
+        { 0xf5700000, 0, 0x100, 0x100001 }, { 0 }
+    };
+    static const struct {
+        const TestNote *notes;
+        const TestSegment *segments;
+        const char *pattern;
+    } rows[] = {
+        { no_pae, low, "k: 32-bit kernel without PAE*" },
+        { wrong_pae, low, "k: 32-bit kernel without PAE*" },
+        { yes, high, "k: kernel image ends at 0xf5800001, in Xen's part*" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        TestElf elf = {
+            .notes = rows[i].notes, .segments = rows[i].segments,
+            .entry = rows[i].segments[0].paddr, .is_32 = true,
+        };
+        g_autoptr(GByteArray) image = test_elf_build(&elf);
+        Error *err = NULL;
+
+        g_assert(!xenpv_kernel_parse("k", image->data, image->len, &err));
+        g_assert(g_pattern_match_simple(rows[i].pattern,
+                                        error_get_pretty(err)));
+        error_free(err);
+    }
+}
+
+/* GRUB's 32-bit image says 12 bytes, has four, and ends. */
+static void test_last_string_is_cut_short(void)
+{
+    uint8_t note[] = {
+        4, 0, 0, 0, 12, 0, 0, 0, TEST_NOTE_PAE_MODE, 0, 0, 0,
+        'X', 'e', 'n', 0, 'y', 'e', 's', 0,
+    };
+    XenPvNotes notes = { 0 };
+    Error *err = NULL;
+
+    g_assert_cmpint(xenpv_notes_parse(&notes, note, sizeof(note), 4,
+                                      &error_abort), ==, 1);
+    g_assert_cmpstr(notes.pae_mode, ==, "yes");
+    xenpv_notes_clear(&notes);
+    note[8] = TEST_NOTE_VIRT_BASE;
+    g_assert_cmpint(xenpv_notes_parse(&notes, note, sizeof(note), 4, &err),
+                    ==, -1);
+    error_free_or_abort(&err);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/xenpv/elf/linux", test_linux);
     g_test_add_func("/xenpv/elf/placement-by-paddr", test_placement);
     g_test_add_func("/xenpv/elf/mini-os", test_mini_os);
+    g_test_add_func("/xenpv/elf/pae", test_pae);
+    g_test_add_func("/xenpv/elf/pae-refused", test_pae_refused);
+    g_test_add_func("/xenpv/elf/last-string-is-cut-short",
+                    test_last_string_is_cut_short);
     g_test_add_func("/xenpv/elf/alignment-8", test_alignment_8);
     g_test_add_func("/xenpv/elf/paddr-offset", test_paddr_offset);
     g_test_add_func("/xenpv/elf/guest-os", test_guest_os);
@@ -411,6 +487,10 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/elf/too-many-segments", test_too_many_segments);
     g_test_add_data_func("/xenpv/elf/truncated/linux", &test_elf_linux,
                          test_truncated);
+    g_test_add_data_func("/xenpv/elf/truncated/pae", &test_elf_pae,
+                         test_truncated);
+    g_test_add_data_func("/xenpv/elf/corrupt/pae", &test_elf_pae,
+                         test_corrupt);
     g_test_add_data_func("/xenpv/elf/truncated/mini-os", &test_elf_mini_os,
                          test_truncated);
     g_test_add_data_func("/xenpv/elf/corrupt/linux", &test_elf_linux,

@@ -313,6 +313,35 @@ static void test_deliver(void)
     fx_free(fx);
 }
 
+/* Pending bits are where they were; mask and selector are not */
+static void test_deliver_32_bits(void)
+{
+    EmuFixture *fx = fx_new(true);
+    uint32_t *mask = (uint32_t *)((uint8_t *)fx->info + 0x880);
+    uint32_t *pending = (uint32_t *)fx->info->evtchn_pending;
+    struct evtchn_alloc_unbound a = { .dom = SELF };
+    XenPvChannel *channel;
+    unsigned masked;
+
+    fx->shared->guest_flags = XENPV_GUEST_PAE;
+    while (!fx_evtchn(fx, EVTCHNOP_alloc_unbound, &a, sizeof(a))) {
+        /* all there are */
+    }
+    g_assert_cmpuint(a.port, ==, 1023);
+    channel = fx->hv->ops->channel_bind(fx->hv, FX_GUEST, 1022, &error_abort);
+    for (masked = 0; masked < 2; masked++) {
+        pending[31] = 0;
+        mask[31] = masked << 30;
+        fx->shared->kick[0].pending_sel = 0;
+        g_assert_cmpint(fx->hv->ops->channel_notify(channel), ==, 0);
+        g_assert_cmphex(pending[31], ==, 1 << 30);
+        g_assert_cmphex(fx->shared->kick[0].pending_sel, ==,
+                        masked ? 0 : 1ull << 31);
+    }
+    fx->hv->ops->channel_unbind(channel);
+    fx_free(fx);
+}
+
 static void test_channel(void)
 {
     EmuFixture *fx = fx_new(true);
@@ -552,6 +581,7 @@ int main(int argc, char **argv)
     g_test_add_func("/xenpv/emu-events/moved-global-virq",
                     test_moved_global_virq);
     g_test_add_func("/xenpv/emu-events/deliver", test_deliver);
+    g_test_add_func("/xenpv/emu-events/deliver-32-bit", test_deliver_32_bits);
     g_test_add_func("/xenpv/emu-events/channel", test_channel);
     g_test_add_func("/xenpv/emu-events/loopback", test_loopback);
     g_test_add_func("/xenpv/emu-events/send-hostile", test_send_hostile);

@@ -248,6 +248,40 @@ static void test_m2p_inverts_p2m(void)
     }
 }
 
+static void test_m2p_of_32_bits(void)
+{
+    Block *b = block_new(5 * GiB, 1, XENPV_GUEST_PAE);
+    const uint8_t *m2p = b->mem + b->layout.m2p;
+    uint64_t mfn, pfn;
+
+    for (mfn = 0; mfn < (b->layout.size - b->layout.m2p) / 4; mfn++) {
+        uint32_t got = ldl_le_p(m2p + mfn * 4);
+
+        g_assert_cmphex(got, ==, xenpv_mfn_to_pfn(&b->map, mfn, &pfn)
+                                 ? pfn : UINT32_MAX);
+    }
+    block_free(b);
+}
+
+/* Its place is 16 MiB: frames up to 16 GiB, half a GiB of which is the hole */
+static void test_memory_of_32_bits(void)
+{
+    static const struct {
+        uint64_t bytes;
+        bool fits;
+    } rows[] = {
+        { 64 * MiB, true }, { 15 * GiB, true }, { 15 * GiB + 510 * MiB, true },
+        { 15 * GiB + 511 * MiB, false }, { 64 * GiB, false },
+    };
+    XenPvMemoryMap map;
+    unsigned i;
+
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        xenpv_memory_map_init(&map, MiB, rows[i].bytes);
+        g_assert_cmpint(xenpv_map_fits_pae(&map), ==, rows[i].fits);
+    }
+}
+
 static void test_types_start_clear(void)
 {
     Block *b = block_new(64 * MiB, 1, 0);
@@ -341,6 +375,8 @@ int main(int argc, char **argv)
     g_test_add_func("/monitor-block/maxmem", test_maxmem);
     g_test_add_func("/monitor-block/image", test_image_is_at_the_start);
     g_test_add_func("/monitor-block/m2p-inverts-p2m", test_m2p_inverts_p2m);
+    g_test_add_func("/monitor-block/m2p-32-bit", test_m2p_of_32_bits);
+    g_test_add_func("/monitor-block/memory-32-bit", test_memory_of_32_bits);
     g_test_add_func("/monitor-block/types-clear", test_types_start_clear);
     g_test_add_func("/monitor-block/mappings", test_mappings);
     g_test_add_func("/monitor-block/m2p-strict",

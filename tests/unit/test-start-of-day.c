@@ -4,6 +4,7 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/cutils.h"
 #include "qemu/units.h"
 #include "xenpv-test-guest.h"
 #include "xenpv-test-image.h"
@@ -101,6 +102,146 @@ static void test_hypercall_page(void)
     guest_prepare(&g, make_kernel(&test_elf_linux), 64 * MiB);
     guest_build(&g);
     g_assert(!g.sod.has_hypercall_page);
+    guest_clear(&g);
+}
+
+/* ---- a 32-bit guest: three levels, words of four bytes ---- */
+
+#define PAE_BASE    0xc0000000ULL
+#define PTE_FLAGS   0xfff0000000000fffULL
+
+static uint64_t pae_leaf(Guest *g, uint64_t va)
+{
+    uint64_t entry = guest_read_entry(g, g->sod.cr3_mfn, va, 3);
+
+    g_assert_cmphex(entry & PTE_FLAGS, ==, 1);      /* P, and no other */
+    entry = guest_read_entry(g, (entry & ~PTE_FLAGS) >> 12, va, 2);
+    if (!entry) {
+        return 0;
+    }
+    g_assert_cmphex(entry & PTE_FLAGS, ==, 0x67);
+    return guest_read_entry(g, (entry & ~PTE_FLAGS) >> 12, va, 1);
+}
+
+static void check_pae_tables(Guest *g, uint64_t base)
+{
+    const XenPvPageTableFrame *t = g->sod.tables;
+    uint64_t first = t[0].pfn, last = t[0].pfn + g->sod.nr_tables - 1;
+    uint64_t va;
+
+    g_assert_cmphex(g->sod.pt_base_va, ==, base + (first << 12));
+    g_assert_cmphex(g->sod.rsp, ==, base + ((last + 2) << 12));
+    g_assert_cmphex(g->sod.mapped_end_va % (4 * MiB), ==, 0);
+    g_assert_cmpuint(g->sod.mapped_end_va - g->sod.rsp, >=, 512 * KiB);
+    for (va = base; va < g->sod.mapped_end_va; va += PV_PAGE_SIZE) {
+        uint64_t pfn = (va - base) >> 12, entry = pae_leaf(g, va);
+
+        g_assert_cmphex((entry & ~PTE_FLAGS) >> 12, ==,
+                        fake_pfn_to_mfn(g->memory, pfn));
+        g_assert_cmphex(entry & PTE_FLAGS, ==,
+                        pfn >= first && pfn <= last ? 0x21 : 0x23);
+    }
+    g_assert_cmphex(pae_leaf(g, 0xfffff000), ==, 0);
+    for (size_t i = 1; i < g->sod.nr_tables; i++) {
+        g_assert_cmpuint(t[i].level, <=, 2);
+    }
+    g_assert_cmpuint(t[0].level, ==, 3);
+}
+
+static void check_pae_start_info(Guest *g, uint64_t base)
+{
+    const uint8_t *page = fake_pfn_to_ptr(g->memory, g->sod.start_info_pfn);
+    const XenPvStartInfo32 *info = (const void *)page;
+    uint64_t nr = g->memory->mem.nr_pages, list, pfn;
+
+    g_assert_cmpstr(info->magic, ==, "xen-3.0-x86_32p");
+    g_assert_cmpuint(ldl_le_p(&info->nr_pages), ==, nr);
+    g_assert_cmphex((uint32_t)ldl_le_p(&info->shared_info), ==, 0xe00a0000);
+    g_assert_cmpuint(ldl_le_p(&info->store_mfn), ==, g->sod.store_mfn);
+    g_assert_cmpuint(ldl_le_p(&info->store_evtchn), ==, 1);
+    g_assert_cmpuint(ldl_le_p(&info->domu_console_mfn), ==,
+                     g->sod.console_mfn);
+    g_assert_cmpuint(ldl_le_p(&info->domu_console_evtchn), ==, 2);
+    g_assert_cmphex((uint32_t)ldl_le_p(&info->pt_base), ==, g->sod.pt_base_va);
+    g_assert_cmpuint(ldl_le_p(&info->nr_pt_frames), ==, g->sod.nr_tables);
+    g_assert_cmpuint(ldl_le_p(&info->mod_len), ==, g->params.initrd_len);
+    g_assert_cmpstr(info->cmd_line, ==, g->params.cmdline);
+    g_assert(buffer_is_zero(page + sizeof(*info),
+                            PV_PAGE_SIZE - sizeof(*info)));
+    list = ((uint32_t)ldl_le_p(&info->mfn_list) - base) >> 12;
+    g_assert_cmpuint(list, ==, g->sod.p2m_pfn);
+    for (pfn = 0; pfn < nr; pfn++) {
+        const uint8_t *p = fake_pfn_to_ptr(g->memory, list + pfn / 1024);
+
+        g_assert_cmpuint((uint32_t)ldl_le_p(p + pfn % 1024 * 4), ==,
+                         fake_pfn_to_mfn(g->memory, pfn));
+    }
+}
+
+static void check_pae_stubs(Guest *g)
+{
+    static const uint8_t call[] = { 0xb8, 29, 0, 0, 0, 0xcd, 0x82, 0xc3 };
+    static const uint8_t iret[] = { 0x50, 0xb8, 23, 0, 0, 0, 0xcd, 0x82 };
+    const uint8_t *page = fake_pfn_to_ptr(g->memory,
+                                          g->sod.hypercall_page_pfn);
+
+    g_assert_cmpmem(page + 29 * 32, sizeof(call), call, sizeof(call));
+    g_assert_cmpmem(page + 23 * 32, sizeof(iret), iret, sizeof(iret));
+}
+
+static void test_pae(void)
+{
+    static const TestSegment low[] = { { MiB, MiB, 0x4123, 0x9000 }, { 0 } };
+    static const TestNote low_notes[] = {
+        NOTE_STR(XEN_VERSION, "xen-3.0"), NOTE_STR(LOADER, "generic"),
+        NOTE_STR(PAE_MODE, "yes"), NOTE_NUM4(HYPERCALL_PAGE, MiB + 0x2000),
+        { 0 }
+    };
+    const TestElf at_0 = {
+        .notes = low_notes, .segments = low, .entry = MiB, .is_32 = true,
+    };
+    const struct {
+        const TestElf *elf;
+        uint64_t base;
+        /* the L3 table, one L2 for the region, one for the last GiB */
+        unsigned levels[3];
+    } rows[] = {
+        { &test_elf_pae, PAE_BASE, { 3, 2, 1 } },
+        { &at_0, 0, { 3, 2, 2 } },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        Guest g;
+
+        guest_prepare(&g, make_kernel(rows[i].elf), 96 * MiB + 4 * KiB);
+        g.params.shared_info_maddr = 0xe00a0000;
+        guest_add_initrd(&g, 3 * MiB + 123);
+        guest_build(&g);
+        for (unsigned n = 0; n < 3; n++) {
+            g_assert_cmpuint(g.sod.tables[n].level, ==, rows[i].levels[n]);
+        }
+        check_pae_tables(&g, rows[i].base);
+        check_pae_start_info(&g, rows[i].base);
+        check_pae_stubs(&g);
+        guest_clear(&g);
+    }
+}
+
+/* What is mapped at start must be below what is Xen's: 856 MiB from 3 GiB. */
+static void test_pae_no_room(void)
+{
+    XenPvStartOfDay sod;
+    Error *err = NULL;
+    Guest g;
+
+    guest_prepare(&g, make_kernel(&test_elf_pae), 2 * GiB);
+    g.params.initrd = "";
+    g.params.initrd_len = 900 * MiB;
+    g_assert(!xenpv_build_start_of_day(&g.params, &g.memory->mem, &sod, &err));
+    g_assert(g_pattern_match_simple("*does not fit into its initial mapping*",
+                                    error_get_pretty(err)));
+    error_free(err);
+    g.params.initrd = NULL;
     guest_clear(&g);
 }
 
@@ -442,6 +583,8 @@ int main(int argc, char **argv)
                     test_linux_old_notes);
     g_test_add_func("/xenpv/start-of-day/mini-os", test_mini_os);
     g_test_add_func("/xenpv/start-of-day/hypercall-page", test_hypercall_page);
+    g_test_add_func("/xenpv/start-of-day/pae", test_pae);
+    g_test_add_func("/xenpv/start-of-day/pae-no-room", test_pae_no_room);
     g_test_add_func("/xenpv/start-of-day/again", test_again);
     g_test_add_func("/xenpv/start-of-day/too-small", test_too_small);
     g_test_add_func("/xenpv/start-of-day/cmdline", test_cmdline);

@@ -60,6 +60,29 @@ const TestElf test_elf_mini_os = {
     .note_section = true,
 };
 
+static const TestNote pae_notes[] = {
+    NOTE_STR(GUEST_OS, "linux"),
+    NOTE_STR(LOADER, "generic"),
+    NOTE_STR(XEN_VERSION, "xen-3.0"),
+    NOTE_NUM4(VIRT_BASE, 0xc0000000),
+    NOTE_NUM4(PADDR_OFFSET, 0),
+    NOTE_NUM4(ENTRY, 0xc0100040),
+    NOTE_NUM4(HYPERCALL_PAGE, 0xc0102000),
+    NOTE_STR(PAE_MODE, "yes[extended-cr3]"),
+    { 0 }
+};
+
+static const TestSegment pae_segments[] = {
+    { 1 * MIB, 0xc0100000, 0x4123, 0x9000 },
+    { 0 }
+};
+
+const TestElf test_elf_pae = {
+    .notes = pae_notes,
+    .segments = pae_segments,
+    .is_32 = true,
+};
+
 /* Compressible, but different in every segment and page. */
 uint8_t test_segment_byte(unsigned segment, uint64_t i)
 {
@@ -131,6 +154,28 @@ static unsigned count_segments(const TestSegment *seg)
     return n;
 }
 
+static size_t ehdr_size(const TestElf *elf)
+{
+    return elf->is_32 ? sizeof(Elf32_Ehdr) : sizeof(Elf64_Ehdr);
+}
+
+static size_t phdr_size(const TestElf *elf)
+{
+    return elf->is_32 ? sizeof(Elf32_Phdr) : sizeof(Elf64_Phdr);
+}
+
+/* Set a field of either class's structure, which is at @off. */
+#define POKE(type, field, off, value) \
+    do { \
+        if (elf->is_32) { \
+            test_poke(out, (off) + offsetof(Elf32_##type, field), value, \
+                      sizeof_field(Elf32_##type, field)); \
+        } else { \
+            test_poke(out, (off) + offsetof(Elf64_##type, field), value, \
+                      sizeof_field(Elf64_##type, field)); \
+        } \
+    } while (0)
+
 static void put_ehdr(GByteArray *out, const TestElf *elf, unsigned phnum)
 {
     static const uint8_t ident[EI_NIDENT] = {
@@ -138,28 +183,30 @@ static void put_ehdr(GByteArray *out, const TestElf *elf, unsigned phnum)
     };
 
     memcpy(out->data, ident, sizeof(ident));
-    test_poke(out, offsetof(Elf64_Ehdr, e_type), ET_EXEC, 2);
-    test_poke(out, offsetof(Elf64_Ehdr, e_machine), EM_X86_64, 2);
-    test_poke(out, offsetof(Elf64_Ehdr, e_version), EV_CURRENT, 4);
-    test_poke(out, offsetof(Elf64_Ehdr, e_entry), elf->entry, 8);
-    test_poke(out, offsetof(Elf64_Ehdr, e_phoff), sizeof(Elf64_Ehdr), 8);
-    test_poke(out, offsetof(Elf64_Ehdr, e_ehsize), sizeof(Elf64_Ehdr), 2);
-    test_poke(out, offsetof(Elf64_Ehdr, e_phentsize), sizeof(Elf64_Phdr), 2);
-    test_poke(out, offsetof(Elf64_Ehdr, e_phnum), phnum, 2);
+    out->data[EI_CLASS] = elf->is_32 ? ELFCLASS32 : ELFCLASS64;
+    POKE(Ehdr, e_type, 0, ET_EXEC);
+    POKE(Ehdr, e_machine, 0, elf->is_32 ? EM_386 : EM_X86_64);
+    POKE(Ehdr, e_version, 0, EV_CURRENT);
+    POKE(Ehdr, e_entry, 0, elf->entry);
+    POKE(Ehdr, e_phoff, 0, ehdr_size(elf));
+    POKE(Ehdr, e_ehsize, 0, ehdr_size(elf));
+    POKE(Ehdr, e_phentsize, 0, phdr_size(elf));
+    POKE(Ehdr, e_phnum, 0, phnum);
 }
 
-static void put_phdr(GByteArray *out, unsigned i, uint32_t type, uint64_t off,
-                     const TestSegment *seg, unsigned align)
+static void put_phdr(GByteArray *out, const TestElf *elf, unsigned i,
+                     uint32_t type, uint64_t off, const TestSegment *seg,
+                     unsigned align)
 {
-    size_t ph = sizeof(Elf64_Ehdr) + i * sizeof(Elf64_Phdr);
+    size_t ph = ehdr_size(elf) + i * phdr_size(elf);
 
-    test_poke(out, ph + offsetof(Elf64_Phdr, p_type), type, 4);
-    test_poke(out, ph + offsetof(Elf64_Phdr, p_offset), off, 8);
-    test_poke(out, ph + offsetof(Elf64_Phdr, p_vaddr), seg->vaddr, 8);
-    test_poke(out, ph + offsetof(Elf64_Phdr, p_paddr), seg->paddr, 8);
-    test_poke(out, ph + offsetof(Elf64_Phdr, p_filesz), seg->filesz, 8);
-    test_poke(out, ph + offsetof(Elf64_Phdr, p_memsz), seg->memsz, 8);
-    test_poke(out, ph + offsetof(Elf64_Phdr, p_align), align, 8);
+    POKE(Phdr, p_type, ph, type);
+    POKE(Phdr, p_offset, ph, off);
+    POKE(Phdr, p_vaddr, ph, seg->vaddr);
+    POKE(Phdr, p_paddr, ph, seg->paddr);
+    POKE(Phdr, p_filesz, ph, seg->filesz);
+    POKE(Phdr, p_memsz, ph, seg->memsz);
+    POKE(Phdr, p_align, ph, align);
 }
 
 /* A section header table with an empty section and one of notes. */
@@ -187,7 +234,7 @@ GByteArray *test_elf_build(const TestElf *elf)
     unsigned loads = count_segments(elf->segments);
     unsigned phnum = loads + !elf->note_section;
     g_autoptr(GByteArray) notes = build_notes(elf->notes, align);
-    uint64_t note_off = sizeof(Elf64_Ehdr) + phnum * sizeof(Elf64_Phdr);
+    uint64_t note_off = ehdr_size(elf) + phnum * phdr_size(elf);
     TestSegment note_seg = { .filesz = notes->len };
 
     g_byte_array_set_size(out, note_off);
@@ -197,7 +244,7 @@ GByteArray *test_elf_build(const TestElf *elf)
     for (unsigned i = 0; i < loads; i++) {
         const TestSegment *seg = &elf->segments[i];
 
-        put_phdr(out, i, PT_LOAD, out->len, seg, 4096);
+        put_phdr(out, elf, i, PT_LOAD, out->len, seg, 4096);
         for (uint64_t n = 0; n < seg->filesz; n++) {
             uint8_t byte = test_segment_byte(i, n);
 
@@ -207,7 +254,7 @@ GByteArray *test_elf_build(const TestElf *elf)
     if (elf->note_section) {
         append_sections(out, note_off, notes->len, align);
     } else {
-        put_phdr(out, loads, PT_NOTE, note_off, &note_seg, align);
+        put_phdr(out, elf, loads, PT_NOTE, note_off, &note_seg, align);
     }
     return out;
 }

@@ -49,6 +49,7 @@ typedef struct TestSegment {
 
 /**
  * TestElf: what an image is to look like
+ * @is_32: a 32-bit image
  * @note_section: put the notes where only the section headers find them
  * @notes: the Xen notes; others are always around them
  * @note_align: 4 or 8; 0 means 4
@@ -57,6 +58,7 @@ typedef struct TestElf {
     const TestNote *notes;
     const TestSegment *segments;
     uint64_t entry;
+    bool is_32;
     bool note_section;
     unsigned note_align;
 } TestElf;
@@ -66,6 +68,9 @@ extern const TestElf test_elf_linux;
 
 /* What Mini-OS looks like: VIRT_BASE 0, hypercall page, notes in sections. */
 extern const TestElf test_elf_mini_os;
+
+/* A 32-bit kernel at 3 GiB, with a hypercall page. */
+extern const TestElf test_elf_pae;
 
 /* Byte @i of the file contents of segment @segment. */
 uint8_t test_segment_byte(unsigned segment, uint64_t i);

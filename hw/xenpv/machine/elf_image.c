@@ -14,9 +14,11 @@
 /* Real kernels have up to five; a limit bounds the work a bad image causes. */
 #define LOAD_SEGMENTS_MAX   64
 
+/* Two classes, of the same fields in different places */
 typedef struct ElfFile {
     const uint8_t *data;
     size_t len;
+    bool is_32;
 } ElfFile;
 
 bool xenpv_is_elf(const uint8_t *data, size_t len)
@@ -24,14 +26,26 @@ bool xenpv_is_elf(const uint8_t *data, size_t len)
     return len >= SELFMAG && memcmp(data, ELFMAG, SELFMAG) == 0;
 }
 
+static uint64_t read_word(const ElfFile *elf, const uint8_t *p)
+{
+    return elf->is_32 ? pv_le32(p) : ldq_le_p(p);
+}
+
+#define place(elf, type, field) \
+    ((elf)->is_32 ? offsetof(Elf32_##type, field) \
+                  : offsetof(Elf64_##type, field))
+#define size_of(elf, type) \
+    ((elf)->is_32 ? sizeof(Elf32_##type) : sizeof(Elf64_##type))
 #define ehdr16(elf, field) \
-    lduw_le_p((elf)->data + offsetof(Elf64_Ehdr, field))
-#define ehdr64(elf, field) \
-    ldq_le_p((elf)->data + offsetof(Elf64_Ehdr, field))
-#define phdr32(ph, field)   pv_le32((ph) + offsetof(Elf64_Phdr, field))
-#define phdr64(ph, field)   ldq_le_p((ph) + offsetof(Elf64_Phdr, field))
-#define shdr32(sh, field)   pv_le32((sh) + offsetof(Elf64_Shdr, field))
-#define shdr64(sh, field)   ldq_le_p((sh) + offsetof(Elf64_Shdr, field))
+    lduw_le_p((elf)->data + place(elf, Ehdr, field))
+#define ehdr_word(elf, field) \
+    read_word(elf, (elf)->data + place(elf, Ehdr, field))
+#define phdr32(elf, ph, field)      pv_le32((ph) + place(elf, Phdr, field))
+#define phdr_word(elf, ph, field) \
+    read_word(elf, (ph) + place(elf, Phdr, field))
+#define shdr32(elf, sh, field)      pv_le32((sh) + place(elf, Shdr, field))
+#define shdr_word(elf, sh, field) \
+    read_word(elf, (sh) + place(elf, Shdr, field))
 
 static bool truncated(const ElfFile *elf, const char *what, Error **errp)
 {
@@ -40,22 +54,19 @@ static bool truncated(const ElfFile *elf, const char *what, Error **errp)
     return false;
 }
 
-static bool check_machine(const ElfFile *elf, Error **errp)
+static bool check_machine(ElfFile *elf, Error **errp)
 {
     if (elf->len <= EI_DATA) {
         return truncated(elf, "ELF header", errp);
     }
-    if (elf->data[EI_CLASS] == ELFCLASS32) {
-        error_setg(errp, "32-bit (PAE) kernels are not supported yet");
-        return false;
-    }
-    if (elf->len < sizeof(Elf64_Ehdr)) {
+    elf->is_32 = elf->data[EI_CLASS] == ELFCLASS32;
+    if (elf->len < size_of(elf, Ehdr)) {
         return truncated(elf, "ELF header", errp);
     }
-    if (elf->data[EI_CLASS] != ELFCLASS64 ||
+    if ((!elf->is_32 && elf->data[EI_CLASS] != ELFCLASS64) ||
         elf->data[EI_DATA] != ELFDATA2LSB ||
-        ehdr16(elf, e_machine) != EM_X86_64) {
-        error_setg(errp, "not an x86-64 kernel");
+        ehdr16(elf, e_machine) != (elf->is_32 ? EM_386 : EM_X86_64)) {
+        error_setg(errp, "not an x86 kernel");
         return false;
     }
     return true;
@@ -65,11 +76,12 @@ static bool check_tables(const ElfFile *elf, Error **errp)
 {
     unsigned n = ehdr16(elf, e_phnum);
 
-    if (n == 0 || ehdr16(elf, e_phentsize) != sizeof(Elf64_Phdr)) {
+    if (n == 0 || ehdr16(elf, e_phentsize) != size_of(elf, Phdr)) {
         error_setg(errp, "corrupt kernel image (bad program headers)");
         return false;
     }
-    if (!pv_range_ok(ehdr64(elf, e_phoff), n * sizeof(Elf64_Phdr), elf->len)) {
+    if (!pv_range_ok(ehdr_word(elf, e_phoff), n * size_of(elf, Phdr),
+                     elf->len)) {
         return truncated(elf, "program headers", errp);
     }
     return true;
@@ -79,10 +91,10 @@ static bool check_tables(const ElfFile *elf, Error **errp)
 static const uint8_t *program_header(const ElfFile *elf, unsigned i,
                                      uint32_t type)
 {
-    const uint8_t *ph = elf->data + ehdr64(elf, e_phoff) +
-                        i * sizeof(Elf64_Phdr);
+    const uint8_t *ph = elf->data + ehdr_word(elf, e_phoff) +
+                        i * size_of(elf, Phdr);
 
-    return phdr32(ph, p_type) == type ? ph : NULL;
+    return phdr32(elf, ph, p_type) == type ? ph : NULL;
 }
 
 /* Notes of one PT_NOTE or SHT_NOTE; align is 8 only where the file says so. */
@@ -107,9 +119,9 @@ static int parse_note_segments(XenPvNotes *notes, const ElfFile *elf,
         int n = 0;
 
         if (ph) {
-            n = parse_notes_at(notes, elf, phdr64(ph, p_offset),
-                               phdr64(ph, p_filesz), phdr64(ph, p_align),
-                               errp);
+            n = parse_notes_at(notes, elf, phdr_word(elf, ph, p_offset),
+                               phdr_word(elf, ph, p_filesz),
+                               phdr_word(elf, ph, p_align), errp);
         }
         if (n < 0) {
             return -1;
@@ -123,25 +135,25 @@ static int parse_note_segments(XenPvNotes *notes, const ElfFile *elf,
 static int parse_note_sections(XenPvNotes *notes, const ElfFile *elf,
                                Error **errp)
 {
-    uint64_t off = ehdr64(elf, e_shoff);
+    uint64_t off = ehdr_word(elf, e_shoff);
     unsigned count = ehdr16(elf, e_shnum);
     int found = 0;
 
-    if (count == 0 || ehdr16(elf, e_shentsize) != sizeof(Elf64_Shdr)) {
+    if (count == 0 || ehdr16(elf, e_shentsize) != size_of(elf, Shdr)) {
         return 0;
     }
-    if (!pv_range_ok(off, count * sizeof(Elf64_Shdr), elf->len)) {
+    if (!pv_range_ok(off, count * size_of(elf, Shdr), elf->len)) {
         truncated(elf, "section headers", errp);
         return -1;
     }
     for (unsigned i = 0; i < count; i++) {
-        const uint8_t *sh = elf->data + off + i * sizeof(Elf64_Shdr);
+        const uint8_t *sh = elf->data + off + i * size_of(elf, Shdr);
         int n = 0;
 
-        if (shdr32(sh, sh_type) == SHT_NOTE) {
-            n = parse_notes_at(notes, elf, shdr64(sh, sh_offset),
-                               shdr64(sh, sh_size),
-                               shdr64(sh, sh_addralign), errp);
+        if (shdr32(elf, sh, sh_type) == SHT_NOTE) {
+            n = parse_notes_at(notes, elf, shdr_word(elf, sh, sh_offset),
+                               shdr_word(elf, sh, sh_size),
+                               shdr_word(elf, sh, sh_addralign), errp);
         }
         if (n < 0) {
             return -1;
@@ -169,12 +181,12 @@ static bool add_segment(XenPvKernel *kernel, const ElfFile *elf,
                         const uint8_t *ph, Error **errp)
 {
     XenPvSegment *seg = &kernel->segments[kernel->nr_segments];
-    uint64_t off = phdr64(ph, p_offset);
+    uint64_t off = phdr_word(elf, ph, p_offset);
 
-    seg->vaddr = phdr64(ph, p_paddr) - kernel->notes.paddr_offset +
+    seg->vaddr = phdr_word(elf, ph, p_paddr) - kernel->notes.paddr_offset +
                  kernel->virt_base;
-    seg->file_len = phdr64(ph, p_filesz);
-    seg->mem_len = phdr64(ph, p_memsz);
+    seg->file_len = phdr_word(elf, ph, p_filesz);
+    seg->mem_len = phdr_word(elf, ph, p_memsz);
     if (seg->mem_len == 0) {
         return true;
     }
@@ -228,6 +240,11 @@ static bool check_addresses(XenPvKernel *kernel, Error **errp)
         kernel->virt_kend = MAX(kernel->virt_kend, seg->vaddr + seg->mem_len);
     }
 
+    if (kernel->pae && kernel->virt_kend > PV_PAE_HOLE) {
+        error_setg(errp, "kernel image ends at 0x%" PRIx64 ", in Xen's part of"
+                   " a 32-bit guest's memory", kernel->virt_kend);
+        return false;
+    }
     if (kernel->virt_base & PV_PAGE_MASK) {
         error_setg(errp, "corrupt kernel image (VIRT_BASE 0x%" PRIx64
                    " is not page aligned)", kernel->virt_base);
@@ -282,7 +299,7 @@ static bool keep_segments(XenPvKernel *kernel, Error **errp)
 bool xenpv_elf_parse(XenPvKernel *kernel, const uint8_t *data, size_t len,
                      Error **errp)
 {
-    const ElfFile elf = { data, len };
+    ElfFile elf = { .data = data, .len = len };
     XenPvNotes *notes = &kernel->notes;
 
     if (!xenpv_is_elf(data, len)) {
@@ -294,10 +311,15 @@ bool xenpv_elf_parse(XenPvKernel *kernel, const uint8_t *data, size_t len,
         !parse_notes(notes, &elf, errp)) {
         return false;
     }
+    if (elf.is_32 && !xenpv_notes_want_pae(notes)) {
+        error_setg(errp, "32-bit kernel without PAE (Xen has no other)");
+        return false;
+    }
+    kernel->pae = elf.is_32;
     kernel->guest_os = xenpv_notes_guest_os(notes);
     kernel->virt_base = notes->virt_base;
     kernel->virt_entry = notes->has_entry ? notes->entry
-                                          : ehdr64(&elf, e_entry);
+                                          : ehdr_word(&elf, e_entry);
     return collect_segments(kernel, &elf, errp) &&
            check_addresses(kernel, errp) &&
            keep_segments(kernel, errp);

@@ -95,6 +95,16 @@ static void set_string(XenPvNotes *notes, size_t i, const uint8_t *desc,
     *value = g_strndup((const char *)desc, size);
 }
 
+static bool is_string(uint32_t type)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(strings); i++) {
+        if (strings[i].type == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool set_note(XenPvNotes *notes, uint32_t type, const uint8_t *desc,
                      uint32_t size, Error **errp)
 {
@@ -139,6 +149,11 @@ int xenpv_notes_parse(XenPvNotes *notes, const uint8_t *data, size_t len,
 
         name = take_padded(&in, data, name_size, align);
         desc = name ? take_padded(&in, data, desc_size, align) : NULL;
+        if (name && !desc && is_string(pv_le32(head + 8))) {
+            /* GRUB's 32-bit image ends within its last one, behind the NUL */
+            desc_size = in.len;
+            desc = pv_input_take(&in, desc_size);
+        }
         if (!desc) {
             error_setg(errp, "corrupt ELF note (runs past the end)");
             return -1;
@@ -156,6 +171,13 @@ int xenpv_notes_parse(XenPvNotes *notes, const uint8_t *data, size_t len,
 static bool starts_with(const char *s, const char *prefix)
 {
     return s && g_str_has_prefix(s, prefix);
+}
+
+/* "yes", "yes[extended-cr3]" or "bimodal": with one level more, or either */
+bool xenpv_notes_want_pae(const XenPvNotes *notes)
+{
+    return starts_with(notes->pae_mode, "yes") ||
+           starts_with(notes->pae_mode, "bimodal");
 }
 
 bool xenpv_notes_check(const XenPvNotes *notes, Error **errp)

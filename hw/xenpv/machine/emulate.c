@@ -387,11 +387,13 @@ static void build_guest(XenPvEmulate *s)
     XenPvStartOfDay sod = { 0 };
     uint32_t flags = 0;
 
-    if (s->kernel->guest_os == XENPV_GUEST_OS_LINUX) {
-        flags |= XENPV_GUEST_LINUX;
-    }
-    if (s->options->strict) {
-        flags |= XENPV_GUEST_STRICT;
+    /* A 32-bit kernel is in ring 1 on one page table on Xen, too */
+    if (s->kernel->pae) {
+        flags = XENPV_GUEST_PAE;
+    } else {
+        flags |= s->kernel->guest_os == XENPV_GUEST_OS_LINUX ?
+                 XENPV_GUEST_LINUX : 0;
+        flags |= s->options->strict ? XENPV_GUEST_STRICT : 0;
     }
     xenpv_bus_quiesce(s->bus);
     xenpv_ram_reset(&s->ram);
@@ -497,6 +499,10 @@ static bool init_memory(XenPvEmulate *s, Error **errp)
     MachineState *ms = s->machine;
 
     if (!xenpv_ram_init(&s->ram, ms, errp)) {
+        return false;
+    }
+    if (s->kernel->pae && !xenpv_map_fits_pae(&s->ram.map)) {
+        error_setg(errp, "-m: a 32-bit kernel can have up to 15 GiB");
         return false;
     }
     if (!xenpv_block_layout(&s->layout, &s->ram.map, ms->smp.max_cpus)) {

@@ -163,6 +163,11 @@ uint8_t *xenpv_kernel_load_elf(const char *filename, size_t *len,
         return NULL;
     }
     kernel = parse(filename, data, *len, &elf, &own, errp);
+    if (kernel && kernel->pae) {
+        error_setg(errp, "%s: 32-bit kernels are started by mode=emulate only",
+                   filename);
+        g_clear_pointer(&kernel, xenpv_kernel_free);
+    }
     if (!kernel) {
         g_free(own.data);
         return NULL;

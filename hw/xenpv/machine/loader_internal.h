@@ -17,6 +17,9 @@
 #define PV_PAGE_SIZE    (1ULL << PV_PAGE_SHIFT)
 #define PV_PAGE_MASK    (PV_PAGE_SIZE - 1)
 
+/* From here up a 32-bit guest's addresses are Xen's. */
+#define PV_PAE_HOLE     0xf5800000ULL
+
 static inline uint64_t pv_pages(uint64_t bytes)
 {
     return (bytes >> PV_PAGE_SHIFT) + !!(bytes & PV_PAGE_MASK);
@@ -183,6 +186,9 @@ int xenpv_notes_parse(XenPvNotes *notes, const uint8_t *data, size_t len,
  */
 bool xenpv_notes_check(const XenPvNotes *notes, Error **errp);
 
+/* Whether the kernel, a 32-bit one, uses PAE. */
+bool xenpv_notes_want_pae(const XenPvNotes *notes);
+
 /* Which policy the GUEST_OS note asks for. */
 XenPvGuestOs xenpv_notes_guest_os(const XenPvNotes *notes);
 
@@ -227,54 +233,94 @@ QEMU_BUILD_BUG_ON(offsetof(XenPvStartInfo, store_mfn) != 56);
 QEMU_BUILD_BUG_ON(offsetof(XenPvStartInfo, pt_base) != 88);
 QEMU_BUILD_BUG_ON(offsetof(XenPvStartInfo, first_p2m_pfn) != 1152);
 
+/* The same for a 32-bit guest. */
+typedef struct XenPvStartInfo32 {
+    char magic[32];
+    uint32_t nr_pages;
+    uint32_t shared_info;
+    uint32_t flags;
+    uint32_t store_mfn;
+    uint32_t store_evtchn;
+    uint32_t domu_console_mfn;
+    uint32_t domu_console_evtchn;
+    uint32_t pt_base;
+    uint32_t nr_pt_frames;
+    uint32_t mfn_list;
+    uint32_t mod_start;
+    uint32_t mod_len;
+    char cmd_line[XENPV_CMDLINE_SIZE];
+    uint32_t first_p2m_pfn;
+    uint32_t nr_p2m_frames;
+} XenPvStartInfo32;
+
+QEMU_BUILD_BUG_ON(sizeof(XenPvStartInfo32) != 1112);
+QEMU_BUILD_BUG_ON(offsetof(XenPvStartInfo32, cmd_line) != 80);
+
 /**
  * XenPvPtMap: a run of VAs and the page tables that map it
  *
  * The tables of each level are contiguous and in VA order, so that the table
- * for a VA is found by arithmetic.  The L4 table is not part of it.
+ * for a VA is found by arithmetic.  The top table is not part of it.
  *
+ * @pae: the top level is 3, not 4
  * @va: first VA mapped, page aligned
  * @pages: number of pages mapped, more than 0
  * @pfn: pfn of the page at @va; the following ones are consecutive
- * @table: table[n] is the pfn of the first table of level n, for n in 1..3
+ * @table: table[n] is the pfn of the first table of level n, for those below
+ *         the top
+ *
+ * With PAE there is always an L2 table for the last GiB, part of which is
+ * Xen's: behind the other L2 tables if nothing is mapped there.
  */
 typedef struct XenPvPtMap {
+    bool pae;
     uint64_t va;
     uint64_t pages;
     uint64_t pfn;
     uint64_t table[4];
 } XenPvPtMap;
 
-/* Number of tables of @level (1..3) that @map needs. */
+/* The level of the table that is loaded into CR3. */
+static inline unsigned xenpv_pt_top(const XenPvPtMap *map)
+{
+    return map->pae ? 3 : 4;
+}
+
+/* Number of tables of @level, below the top, that @map needs. */
 uint64_t xenpv_pt_count(const XenPvPtMap *map, unsigned level);
 
-/* Number of tables @map needs on levels 3 to 1 together. */
+/* Number of tables @map needs on all levels below the top. */
 uint64_t xenpv_pt_total(const XenPvPtMap *map);
 
 /**
- * xenpv_pt_place: put the tables of a map at @pfn: L3s, then L2s, then L1s
+ * xenpv_pt_place: put the tables of a map at @pfn, highest level first
  *
  * Returns: first pfn after them
  */
 uint64_t xenpv_pt_place(XenPvPtMap *map, uint64_t pfn);
 
-/* Whether @map lies in one canonical half and outside of Xen's own slots. */
+/* Whether @map lies in one canonical half and outside of what is Xen's. */
 bool xenpv_pt_va_ok(const XenPvPtMap *map);
 
 /**
- * xenpv_pt_write: zero and fill an L4 table and all tables of two maps
+ * xenpv_pt_write: zero and fill a top table and all tables of two maps
  * @memory: where
- * @l4_pfn: the L4 table
- * @maps: no two of them share an L4 slot
+ * @top_pfn: the top table
+ * @maps: no two of them share a slot of it
  * @nr_maps: number of maps
  * @out: gets the list of frames
  */
-void xenpv_pt_write(const XenPvGuestMemory *memory, uint64_t l4_pfn,
+void xenpv_pt_write(const XenPvGuestMemory *memory, uint64_t top_pfn,
                     const XenPvPtMap *maps, size_t nr_maps,
                     XenPvStartOfDay *out);
 
 #define PV_STACK_PAGES      1
-#define PV_P2M_PER_PAGE     (PV_PAGE_SIZE / sizeof(uint64_t))
+
+/* Frame numbers on a page of the P2M list: an unsigned long of the guest's */
+static inline unsigned pv_p2m_per_page(const XenPvKernel *kernel)
+{
+    return PV_PAGE_SIZE / (kernel->pae ? sizeof(uint32_t) : sizeof(uint64_t));
+}
 
 /* Where everything goes, as pfns and numbers of pages. */
 typedef struct XenPvLayout {
@@ -287,7 +333,7 @@ typedef struct XenPvLayout {
     uint64_t start_info;
     uint64_t store;
     uint64_t console;
-    uint64_t l4;
+    uint64_t top;
     uint64_t stack;
     uint64_t end;
     bool init_p2m;              /* maps[1] exists and holds the P2M list */

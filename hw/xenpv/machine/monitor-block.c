@@ -62,6 +62,11 @@ uint64_t xenpv_max_mfn(const XenPvMemoryMap *map)
     return xenpv_pfn_to_mfn(map, map->nr_pages - 1) + 1;
 }
 
+bool xenpv_map_fits_pae(const XenPvMemoryMap *map)
+{
+    return xenpv_max_mfn(map) <= (XENPV_M2P_END_PAE - XENPV_M2P_VA_PAE) / 4;
+}
+
 /* ---- layout ---- */
 
 static uint64_t direct_end(const XenPvMemoryMap *map)
@@ -168,15 +173,22 @@ static uint64_t build_tables(uint8_t *block, const XenPvBlockLayout *layout,
 
 /* ---- tables of frames ---- */
 
-static void fill_m2p(uint64_t *m2p, uint64_t entries,
-                     const XenPvMemoryMap *map)
+static uint64_t m2p_at_start(const XenPvMemoryMap *map, uint64_t mfn)
 {
-    uint64_t mfn, pfn;
+    uint64_t pfn;
 
-    for (mfn = 0; mfn < entries; mfn++) {
-        bool has = xenpv_mfn_to_pfn(map, mfn, &pfn) && pfn < map->start_pages;
+    return xenpv_mfn_to_pfn(map, mfn, &pfn) && pfn < map->start_pages
+           ? pfn : INVALID_M2P;
+}
 
-        m2p[mfn] = cpu_to_le64(has ? pfn : INVALID_M2P);
+static void fill_m2p(uint8_t *m2p, uint64_t bytes, const XenPvMemoryMap *map,
+                     uint32_t guest_flags)
+{
+    unsigned size = guest_flags & XENPV_GUEST_PAE ? 4 : 8;
+    uint64_t mfn;
+
+    for (mfn = 0; mfn < bytes / size; mfn++) {
+        stn_le_p(m2p + mfn * size, size, m2p_at_start(map, mfn));
     }
 }
 
@@ -200,8 +212,7 @@ void xenpv_block_fill(void *block, const XenPvBlockLayout *layout,
 
     memset(b, 0, layout->m2p);
     memcpy(b, monitor_image.data, monitor_image.size);
-    fill_m2p((uint64_t *)(b + layout->m2p),
-             (layout->size - layout->m2p) / 8, map);
+    fill_m2p(b + layout->m2p, layout->size - layout->m2p, map, guest_flags);
     free_the_rest(b + layout->types, map);
 
     *s = (struct xenpv_mon_shared) {

@@ -8,7 +8,7 @@
  *    | ramdisk              (unless the kernel takes it as a pfn)
  *    | P2M list             (unless the kernel names a VA for it)
  *    | start_info, xenstore ring, console ring
- *    | page tables: L4, L3s, L2s, L1s
+ *    | page tables: L4, L3s, L2s, L1s     (with PAE: L3, L2s, L1s)
  *    | boot stack
  *    | free, at least 512 KiB, up to a multiple of 4 MiB
  *   ---------------------------------  end of the initial mapping
@@ -48,7 +48,8 @@ static bool plan_init_p2m(XenPvLayout *l, const XenPvKernel *kernel)
         .va = kernel->notes.init_p2m,
         .pages = l->p2m_pages,
     };
-    return kernel->notes.has_init_p2m && xenpv_pt_va_ok(map) &&
+    return kernel->notes.has_init_p2m && !kernel->pae &&
+           xenpv_pt_va_ok(map) &&
            (map->va + (map->pages << PV_PAGE_SHIFT) - 1) >> L4_SHIFT <
            kernel->virt_base >> L4_SHIFT;
 }
@@ -72,7 +73,7 @@ static bool plan_tables(XenPvLayout *l, uint64_t *next)
         tables = 1 + xenpv_pt_total(map);
     } while (*next + tables + PV_STACK_PAGES + SLACK_PAGES > map->pages);
 
-    l->l4 = take_pages(next, 1);
+    l->top = take_pages(next, 1);
     *next = xenpv_pt_place(map, *next);
     return true;
 }
@@ -82,7 +83,7 @@ static bool plan_region(XenPvLayout *l, const XenPvKernel *kernel,
 {
     uint64_t next;
 
-    l->maps[0] = (XenPvPtMap) { .va = kernel->virt_base };
+    l->maps[0] = (XenPvPtMap) { .pae = kernel->pae, .va = kernel->virt_base };
     l->kernel = (kernel->virt_kstart - kernel->virt_base) >> PV_PAGE_SHIFT;
     next = pv_pages(kernel->virt_kend - kernel->virt_base);
     l->kernel_pages = next - l->kernel;
@@ -115,7 +116,7 @@ static bool plan(XenPvLayout *l, const XenPvStartParams *params,
 
     memset(l, 0, sizeof(*l));
     l->initrd_pages = pv_pages(params->initrd_len);
-    l->p2m_pages = DIV_ROUND_UP(nr_pages, PV_P2M_PER_PAGE);
+    l->p2m_pages = DIV_ROUND_UP(nr_pages, pv_p2m_per_page(kernel));
     l->init_p2m = plan_init_p2m(l, kernel);
     if (!plan_region(l, kernel, initrd_mapped)) {
         return false;
@@ -134,7 +135,7 @@ static bool plan(XenPvLayout *l, const XenPvStartParams *params,
      * Linux copies one L2 table of the initial mapping and expects all of
      * itself to be in it.
      */
-    return kernel->guest_os != XENPV_GUEST_OS_LINUX ||
+    return kernel->pae || kernel->guest_os != XENPV_GUEST_OS_LINUX ||
            xenpv_pt_count(&l->maps[0], 2) == 1;
 }
 

@@ -76,19 +76,25 @@ static void write_initrd(const XenPvGuestMemory *memory, const XenPvLayout *l,
 }
 
 /* The list itself; what is left of its last page says "no such frame". */
-static void write_p2m(const XenPvGuestMemory *memory, const XenPvLayout *l)
+static void write_p2m(const XenPvGuestMemory *memory, const XenPvLayout *l,
+                      const XenPvKernel *kernel)
 {
+    unsigned per_page = pv_p2m_per_page(kernel);
     uint64_t pfn = 0;
 
     for (uint64_t page = 0; page < l->p2m_pages; page++) {
-        uint64_t *list = memory->pfn_to_ptr(memory->opaque, l->p2m + page);
+        uint8_t *list = memory->pfn_to_ptr(memory->opaque, l->p2m + page);
 
-        for (unsigned i = 0; i < PV_P2M_PER_PAGE; i++, pfn++) {
+        for (unsigned i = 0; i < per_page; i++, pfn++) {
             uint64_t mfn = pfn < memory->nr_pages
                            ? memory->pfn_to_mfn(memory->opaque, pfn)
                            : UINT64_MAX;
 
-            stq_le_p(&list[i], mfn);
+            if (kernel->pae) {
+                stl_le_p(list + i * sizeof(uint32_t), mfn);
+            } else {
+                stq_le_p(list + i * sizeof(uint64_t), mfn);
+            }
         }
     }
 }
@@ -126,12 +132,42 @@ static void make_hypercall_stub(uint8_t *stub, uint8_t nr)
     }
 }
 
-static void write_hypercall_page(const XenPvGuestMemory *memory, uint64_t pfn)
+/* 32-bit: a software interrupt, which loses no register. */
+static void make_hypercall_stub32(uint8_t *stub, uint8_t nr)
+{
+    static const uint8_t call[] = {
+        0xb8, 0, 0, 0, 0,       /* mov $nr, %eax */
+        0xcd, 0x82,             /* int $0x82 */
+        0xc3,                   /* ret */
+    };
+    static const uint8_t iret[] = {
+        0x50,                   /* push %eax */
+        0xb8, HYPERCALL_IRET, 0, 0, 0,
+        0xcd, 0x82,             /* int $0x82 */
+    };
+
+    memset(stub, 0xcc, HYPERCALL_STUB_SIZE);    /* int3 */
+    if (nr == HYPERCALL_IRET) {
+        memcpy(stub, iret, sizeof(iret));
+    } else {
+        memcpy(stub, call, sizeof(call));
+        stub[1] = nr;
+    }
+}
+
+static void write_hypercall_page(const XenPvGuestMemory *memory, uint64_t pfn,
+                                 bool pae)
 {
     uint8_t *page = memory->pfn_to_ptr(memory->opaque, pfn);
 
     for (unsigned nr = 0; nr < HYPERCALL_STUBS; nr++) {
-        make_hypercall_stub(page + nr * HYPERCALL_STUB_SIZE, nr);
+        uint8_t *stub = page + nr * HYPERCALL_STUB_SIZE;
+
+        if (pae) {
+            make_hypercall_stub32(stub, nr);
+        } else {
+            make_hypercall_stub(stub, nr);
+        }
     }
 }
 
@@ -160,6 +196,32 @@ static void set_p2m(XenPvStartInfo *info, const XenPvLayout *l)
     }
 }
 
+/* The same numbers, each of which fits: the layout is below 4 GiB. */
+static void write_start_info32(const XenPvGuestMemory *memory,
+                               const XenPvLayout *l,
+                               const XenPvStartInfo *wide)
+{
+    XenPvStartInfo32 info = { .magic = "xen-3.0-x86_32p" };
+
+#define NARROW(field) info.field = cpu_to_le32(le64_to_cpu(wide->field))
+    NARROW(nr_pages);
+    NARROW(shared_info);
+    info.flags = wide->flags;
+    NARROW(store_mfn);
+    info.store_evtchn = wide->store_evtchn;
+    NARROW(domu_console_mfn);
+    info.domu_console_evtchn = wide->domu_console_evtchn;
+    NARROW(pt_base);
+    NARROW(nr_pt_frames);
+    NARROW(mfn_list);
+    NARROW(mod_start);
+    NARROW(mod_len);
+#undef NARROW
+    memcpy(info.cmd_line, wide->cmd_line, sizeof(info.cmd_line));
+    guest_write(memory, l->start_info << PV_PAGE_SHIFT, (uint8_t *)&info,
+                sizeof(info));
+}
+
 static void write_start_info(const XenPvGuestMemory *memory,
                              const XenPvLayout *l,
                              const XenPvStartParams *params,
@@ -183,6 +245,10 @@ static void write_start_info(const XenPvGuestMemory *memory,
     pstrcpy(info.cmd_line, sizeof(info.cmd_line),
             params->cmdline ? params->cmdline : "");
     guest_zero_pages(memory, l->start_info, 1);
+    if (params->kernel->pae) {
+        write_start_info32(memory, l, &info);
+        return;
+    }
     guest_write(memory, l->start_info << PV_PAGE_SHIFT, (uint8_t *)&info,
                 sizeof(info));
 }
@@ -200,7 +266,7 @@ static void describe_start(XenPvStartOfDay *out, const XenPvLayout *l,
         .rip = kernel->virt_entry,
         .rsp = pv_region_va(l, l->stack + PV_STACK_PAGES),
         .rsi = pv_region_va(l, l->start_info),
-        .cr3_mfn = mfn_of(memory, l->l4),
+        .cr3_mfn = mfn_of(memory, l->top),
         .start_info_pfn = l->start_info,
         .store_pfn = l->store,
         .store_mfn = mfn_of(memory, l->store),
@@ -208,7 +274,7 @@ static void describe_start(XenPvStartOfDay *out, const XenPvLayout *l,
         .console_mfn = mfn_of(memory, l->console),
         .p2m_pfn = l->p2m,
         .p2m_va = l->init_p2m ? l->maps[1].va : pv_region_va(l, l->p2m),
-        .pt_base_va = pv_region_va(l, l->l4),
+        .pt_base_va = pv_region_va(l, l->top),
         .mapped_end_va = pv_region_va(l, l->maps[0].pages),
         .initrd_pfn = l->initrd,
         .end_pfn = l->end,
@@ -236,15 +302,15 @@ bool xenpv_build_start_of_day(const XenPvStartParams *params,
     describe_start(out, &l, kernel, memory);
     write_kernel(memory, &l, kernel);
     if (out->has_hypercall_page) {
-        write_hypercall_page(memory, out->hypercall_page_pfn);
+        write_hypercall_page(memory, out->hypercall_page_pfn, kernel->pae);
     }
     write_initrd(memory, &l, params);
-    write_p2m(memory, &l);
+    write_p2m(memory, &l, kernel);
     write_start_info(memory, &l, params, out);
     guest_zero_pages(memory, l.store, 1);
     guest_zero_pages(memory, l.console, 1);
     guest_zero_pages(memory, l.stack, PV_STACK_PAGES);
-    xenpv_pt_write(memory, l.l4, l.maps, pv_nr_maps(&l), out);
+    xenpv_pt_write(memory, l.top, l.maps, pv_nr_maps(&l), out);
     return true;
 }
 

@@ -6,7 +6,7 @@
  * no event loop, no globals):
  *
  * 1. xenpv_kernel_load() turns a file into a XenPvKernel: the loadable bytes
- *    of a 64-bit ELF image and what its Xen notes ask for.  It is kept for
+ *    of an ELF image and what its Xen notes ask for.  It is kept for
  *    the life of the machine, because every reset builds the guest anew.
  * 2. xenpv_build_start_of_day() writes that kernel, the initial ramdisk and
  *    everything Xen's domain builder would have made (start_info, rings, page
@@ -124,6 +124,7 @@ typedef struct XenPvSegment {
  * @filename: as given, for messages
  * @notes: what the image says about itself
  * @guest_os: the same, judged
+ * @pae: a 32-bit kernel, which has three levels of page tables
  * @virt_base: VA of pfn 0 (0 without a VIRT_BASE note)
  * @virt_entry: VA of the first instruction
  * @virt_kstart: lowest VA of any segment
@@ -135,6 +136,7 @@ typedef struct XenPvKernel {
     char *filename;
     XenPvNotes notes;
     XenPvGuestOs guest_os;
+    bool pae;
     uint64_t virt_base;
     uint64_t virt_entry;
     uint64_t virt_kstart;
@@ -248,7 +250,7 @@ typedef struct XenPvStartParams {
 /**
  * struct XenPvPageTableFrame: a frame the builder filled as a page table
  * @pfn: which
- * @level: 1 (maps pages) to 4 (loaded into CR3)
+ * @level: 1 (maps pages) to 4, or 3 with PAE (loaded into CR3)
  */
 typedef struct XenPvPageTableFrame {
     uint64_t pfn;
@@ -261,7 +263,7 @@ typedef struct XenPvPageTableFrame {
  * @rip: initial register; all general registers not named here are 0
  * @rsp: initial register
  * @rsi: initial register
- * @cr3_mfn: the L4 table, which counts as pinned
+ * @cr3_mfn: the top table, L4 or with PAE L3, which counts as pinned
  * @start_info_pfn: the page of that name
  * @store_pfn: xenstore's page
  * @store_mfn: the same as a machine frame
@@ -272,7 +274,7 @@ typedef struct XenPvPageTableFrame {
  * @hypercall_page_pfn: its frame
  * @p2m_pfn: first frame of the P2M list
  * @p2m_va: where it is mapped
- * @pt_base_va: VA of the L4 table
+ * @pt_base_va: VA of the top table
  * @mapped_end_va: first VA after the initial region (0 if that is 2^64)
  * @initrd_pfn: first page of the ramdisk, if there is one
  * @end_pfn: pages from here to the end of memory were not touched

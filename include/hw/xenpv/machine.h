@@ -157,6 +157,15 @@ bool xenpv_mfn_to_pfn(const XenPvMemoryMap *map, uint64_t mfn, uint64_t *pfn);
 uint64_t xenpv_max_mfn(const XenPvMemoryMap *map);
 
 /**
+ * xenpv_map_fits_pae: whether a 32-bit guest can have it
+ * @map: where guest RAM is
+ *
+ * Returns: whether the machine-to-phys table, whose size Xen's interface
+ *          fixes for such a guest, has room for all of it
+ */
+bool xenpv_map_fits_pae(const XenPvMemoryMap *map);
+
+/**
  * struct XenPvRam: guest RAM in QEMU
  * @map: where the guest sees it
  * @start: what the guest has at start, the machine's

@@ -21,7 +21,10 @@
  *   4 GiB    ..           the rest of guest RAM
  *
  * Virtual memory: sixteen top-level slots, the hole every 64-bit PV guest
- * leaves to its hypervisor.  They are the same in every page table.
+ * leaves to its hypervisor.  They are the same in every page table.  A 32-bit
+ * guest is below all of them, on a top-level table of the monitor's for each
+ * vCPU, and has the machine-to-phys table, entries of 32 bits, from
+ * M2P_VA_PAE on as well.
  *
  *   slot 256   the machine-to-phys table, read-only
  *   slot 257   the monitor block, linear; from PERCPU_VA on one 2 MiB window
@@ -54,6 +57,8 @@
 #define XENPV_PERCPU_VA         0xffff80c000000000ull
 #define XENPV_PERCPU_STRIDE     0x200000ull
 #define XENPV_DIRECT_VA         0xffff840000000000ull
+#define XENPV_M2P_VA_PAE        0xf5800000ull
+#define XENPV_M2P_END_PAE       0xf6800000ull
 #define XENPV_HOLE_FIRST_SLOT   256
 #define XENPV_HOLE_LAST_SLOT    271
 
@@ -79,7 +84,9 @@
 #define XENPV_PERCPU_OFF_TSS    0x03000     /* TSS, then the entry stub */
 #define XENPV_PERCPU_OFF_ZERO   0x04000     /* GDT pages with no frame */
 #define XENPV_PERCPU_OFF_IST    0x05000     /* 3 pages: NMI, DF, MC */
-#define XENPV_PERCPU_OFF_STACK  0x08000     /* 24 KiB, up to OFF_VCPU */
+#define XENPV_PERCPU_OFF_L4     0x08000     /* 32-bit guests: CR3 ... */
+#define XENPV_PERCPU_OFF_L3     0x09000     /* ... and what its slot 0 holds */
+#define XENPV_PERCPU_OFF_STACK  0x0a000     /* 16 KiB, up to OFF_VCPU */
 #define XENPV_PERCPU_OFF_VCPU   0x0e000     /* initial stack pointer */
 
 /* Its code segment, for the start */
@@ -129,6 +136,7 @@ struct xenpv_mon_kick {
 
 #define XENPV_GUEST_LINUX       0x0001  /* one CR3; lazy write access */
 #define XENPV_GUEST_STRICT      0x0002  /* ring 3, two CR3s, as Xen does */
+#define XENPV_GUEST_PAE         0x0004  /* 32 bits, three levels; alone */
 
 /**
  * struct xenpv_mon_shared: what the monitor must know, written by QEMU at
@@ -201,6 +209,7 @@ struct xenpv_mon_shared {
 #define XENPV_PORT_IPI          5
 
 #define XENPV_NR_PORTS          4096
+#define XENPV_NR_PORTS32        1024    /* of a 32-bit guest */
 
 /**
  * struct xenpv_mon_port: one event channel port of the guest

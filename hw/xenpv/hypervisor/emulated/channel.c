@@ -33,12 +33,16 @@
 #include "hw/xenpv/trace.h"
 
 /*
- * struct shared_info as a 64-bit x86 guest has it, whatever the host: 32
- * struct vcpu_info of 64 bytes, then the two bitmaps.
+ * struct shared_info as an x86 guest has it, whatever the host: 32 struct
+ * vcpu_info of 64 bytes, then the two bitmaps, one bit for each port that a
+ * vcpu_info can select: 64 words of 64, or 32 of 32 in a 32-bit guest.  The
+ * order of bytes makes a bit's place the same for both sizes of word.
  */
 #define SHARED_INFO_PENDING     0x800
 #define SHARED_INFO_MASK        0xa00
+#define SHARED_INFO_MASK32      0x880
 #define BITS_PER_WORD           64
+#define BITS_PER_WORD32         32
 
 /* Compared with the header where its structure is that of a 64-bit x86. */
 #define HEADER_IS_X86_64 (XEN_LEGACY_MAX_VCPUS == 32 && \
@@ -50,6 +54,7 @@ QEMU_BUILD_BUG_ON(HEADER_IS_X86_64 &&
                   offsetof(struct shared_info, evtchn_mask) !=
                   SHARED_INFO_MASK);
 QEMU_BUILD_BUG_ON(XENPV_NR_PORTS != BITS_PER_WORD * BITS_PER_WORD);
+QEMU_BUILD_BUG_ON(XENPV_NR_PORTS32 != BITS_PER_WORD32 * BITS_PER_WORD32);
 
 static uint64_t *pending_word(XenPvEmu *emu, uint32_t port)
 {
@@ -59,7 +64,10 @@ static uint64_t *pending_word(XenPvEmu *emu, uint32_t port)
 
 static uint64_t *mask_word(XenPvEmu *emu, uint32_t port)
 {
-    return (uint64_t *)((char *)emu->cfg.shared_info + SHARED_INFO_MASK) +
+    size_t off = xenpv_emu_guest_is_32bit(emu) ? SHARED_INFO_MASK32
+                                               : SHARED_INFO_MASK;
+
+    return (uint64_t *)((char *)emu->cfg.shared_info + off) +
            port / BITS_PER_WORD;
 }
 
@@ -113,7 +121,8 @@ void xenpv_emu_set_pending(XenPvEmu *emu, uint32_t port)
     uint64_t bit = port_bit(port);
     unsigned vcpu = qatomic_read(&emu->port[port].vcpu);
     struct xenpv_mon_kick *mon = &emu->cfg.shared->kick[vcpu];
-    uint64_t sel = 1ull << (port / BITS_PER_WORD);
+    uint64_t sel = 1ull << (port / (xenpv_emu_guest_is_32bit(emu)
+                                    ? BITS_PER_WORD32 : BITS_PER_WORD));
     uint64_t kicks;
 
     if (qatomic_fetch_or(pending_word(emu, port), bit) & bit) {

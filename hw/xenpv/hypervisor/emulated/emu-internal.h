@@ -156,6 +156,16 @@ void xenpv_emu_forget_ports(XenPvEmu *emu);
 /* channel.c */
 void xenpv_emu_channels_init(XenPvEmu *emu);
 void xenpv_emu_channels_cleanup(XenPvEmu *emu);
+/**
+ * xenpv_emu_guest_is_32bit: whether the guest has structures of its own size
+ *
+ * Asked where it is said: a saved guest brings its own.
+ */
+static inline bool xenpv_emu_guest_is_32bit(XenPvEmu *emu)
+{
+    return qatomic_read(&emu->cfg.shared->guest_flags) & XENPV_GUEST_PAE;
+}
+
 /** xenpv_emu_set_pending: an event for the guest.  Any thread. */
 void xenpv_emu_set_pending(XenPvEmu *emu, uint32_t port);
 void xenpv_emu_clear_pending(XenPvEmu *emu, uint32_t port);

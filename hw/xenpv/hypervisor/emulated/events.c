@@ -34,10 +34,12 @@ XenPvEmuPort *xenpv_emu_port(XenPvEmu *emu, uint32_t port)
 
 static uint32_t free_port(XenPvEmu *emu)
 {
+    uint32_t nr = xenpv_emu_guest_is_32bit(emu) ? XENPV_NR_PORTS32
+                                                : XENPV_NR_PORTS;
     uint32_t port;
 
     /* Port 0 is never handed out: it means "none" in the ABI. */
-    for (port = 1; port < XENPV_NR_PORTS; port++) {
+    for (port = 1; port < nr; port++) {
         if (emu->port[port].state == XENPV_PORT_FREE) {
             return port;
         }
