@@ -18,6 +18,9 @@ from registry import test, test_each_kernel
 from test_disk import partition_table
 
 GRUB = '/usr/lib/grub-xen/grub-x86_64-xen.bin'
+GRUB_32 = '/usr/lib/grub-xen/grub-i386-xen.bin'
+GUEST_ABI = os.path.join(os.path.dirname(os.path.dirname(
+    os.path.realpath(__file__))), 'guest-abi')
 START = 1 * MIB
 SIZE = 160 * MIB
 PROMPT = r'grub> '
@@ -34,13 +37,13 @@ menuentry 'Stop' --hotkey=s {{ halt }}
 """
 
 
-def grub() -> str:
+def grub(image: str = GRUB) -> str:
     SETUP.need_xenpv()
-    if not os.path.exists(GRUB):
-        raise Skip(f'no {GRUB}: Debian has it in grub-xen-host')
+    if not os.path.exists(image):
+        raise Skip(f'no {image}: Debian has it in grub-xen-host')
     if not shutil.which('mke2fs'):
         raise Skip('no mke2fs')
-    return GRUB
+    return image
 
 
 def unpack(archive: str, folder: str) -> None:
@@ -104,13 +107,22 @@ def install(store: Images, label: Optional[str] = None, timeout: int = -1,
             timeout=timeout, kernel=kernel,
             append='xenpv.modules=xen-blkfront,ext4 root=/dev/xvda1 '
                    + append))
-    for name, source in (more or {}).items():
+    add(root, more or {})
+    return disk_of(store, root, SIZE)
+
+
+def add(root: str, files: Dict[str, str]) -> None:
+    for name, source in files.items():
         os.makedirs(os.path.dirname(os.path.join(root, name)), exist_ok=True)
         shutil.copy(source, os.path.join(root, name))
-    path = store.create('installed.raw', SIZE)
-    partition_table(path, START // 512, (SIZE - START) // 512)
+
+
+def disk_of(store: Images, root: str, size: int) -> str:
+    """One partition with a file system of what is in the folder @root."""
+    path = store.create('installed.raw', size)
+    partition_table(path, START // 512, (size - START) // 512)
     subprocess.run(['mke2fs', '-q', '-t', 'ext4', '-E', f'offset={START}',
-                    '-d', root, path, f'{(SIZE - START) // 1024}k'],
+                    '-d', root, path, f'{(size - START) // 1024}k'],
                    check=True)
     shutil.rmtree(root)
     return path
@@ -229,6 +241,94 @@ def chained():
             at_menu(vm)
             vm.console.send(b's')
             vm.ends(0)
+
+
+MENU_32 = r"""
+set timeout=-1
+menuentry 'Small' --hotkey=m { search --set=root --file /boot/small; \
+                               linux /boot/small; }
+menuentry 'Again' --hotkey=a { reboot }
+menuentry 'Stop' --hotkey=s { halt }
+"""
+
+
+def small_kernel(fact: str) -> str:
+    """A 32-bit micro-guest, which ends with status 0 if all is well."""
+    if not shutil.which('gcc'):
+        raise Skip('no gcc')
+    subprocess.run([os.path.join(GUEST_ABI, 'run'), '--mode', 'pae',
+                    '--filter', f'/{fact}$', '--build-only'], check=True,
+                   stdout=subprocess.DEVNULL,
+                   env={**os.environ, 'BUILD': SETUP.work})
+    return os.path.join(SETUP.work, 'guest-abi/micro-guest-0xc0000000', fact)
+
+
+def install_32(store: Images, more: Dict[str, str]) -> str:
+    root = store.path('root')
+    os.makedirs(os.path.join(root, 'boot/grub'))
+    with open(os.path.join(root, 'boot/grub/grub.cfg'), 'w',
+              encoding='ascii') as file:
+        file.write(MENU_32)
+    add(root, more)
+    return disk_of(store, root, 16 * MIB)
+
+
+def started_32(path: str, *args: str, **more) -> Guest:
+    return Guest(*disks.disk('a', path), *args, kernel=grub(GRUB_32),
+                 initrd='', **more)
+
+
+@test
+def shell_32bit():
+    """GRUB as a 32-bit guest: disks, clock, reboot, reset, halt."""
+    with images() as store:
+        grub(GRUB_32)
+        path = install_32(store, {})
+        second = store.pattern('b.raw', 4 * MIB)
+        with started_32(path, *disks.disk('b', second)) as vm:
+            at_menu(vm)
+            vm.console.send(b'c')
+            vm.expect(PROMPT)
+            command(vm, 'ls', r'\(xen/xvda\) \(xen/xvda,msdos1\) '
+                              r'\(xen/xvdb\)')
+            command(vm, 'md5sum (xen/xvdb)0+8192', disks.digest_of(second))
+            command(vm, 'lsmmap', r'base_addr = 0x0, length = 0x1f\w+, avail')
+            stamp = r'\d{4}-\d\d-\d\d (\d\d:){2}\d\d'
+            found = command(vm, 'date; sleep 2; date',
+                            stamp + r'[\s\S]*' + stamp)
+            took = two_times(found.group(0).decode())
+            check(1 <= took <= 2 * FACTOR + 3, f'2 s took {took} s')
+            vm.console.send(b'reboot\r')
+            at_menu(vm)
+            vm.console.send(b'a')
+            at_menu(vm)
+            vm.qmp.command('system_reset')
+            at_menu(vm)
+            vm.console.send(b's')
+            vm.ends(0)
+
+
+@test
+def chained_32bit():
+    """A 32-bit GRUB starts the disk's own, and that a 32-bit kernel."""
+    tool = shutil.which('grub-mkimage')
+    if not tool or not os.path.exists('/usr/lib/grub/i386-xen'):
+        raise Skip('no grub-mkimage, or none for i386-xen')
+    with images() as store:
+        grub(GRUB_32)
+        inner = store.path('pvboot-i386.elf')
+        subprocess.run(
+            [tool, '-O', 'i386-xen', '-p', '(xen/xvda,msdos1)/boot/grub',
+             '-o', inner, 'part_msdos', 'ext2', 'linux', 'normal', 'search',
+             'search_fs_file', 'halt', 'reboot'], check=True)
+        with started_32(install_32(store, {
+                'boot/xen/pvboot-i386.elf': inner,
+                'boot/small': small_kernel('traps')})) as vm:
+            vm.expect(r'Chainloading .*/boot/xen/pvboot-i386.elf')
+            at_menu(vm)
+            vm.console.send(b'm')
+            vm.ends(0)
+            check('SUCCESS' in vm.stderr(), vm.stderr())
 
 
 @test
