@@ -116,6 +116,20 @@ def pipe_smp():
 
 
 @test
+def eight_busy():
+    """Eight vCPUs move while processes fork and exec on all of them."""
+    SETUP.need_xenpv()
+    args = ['-smp', '8']
+    with Guest(*args) as first, Guest(*args, *INCOMING) as second:
+        first.shell_ready()
+        first.ok(test_smp.load(8))
+        move(first, second)
+        second.continue_from(first)
+        alive(second)
+        second.ok('rm /tmp/go; wait; xpv test klog', BOOT)
+
+
+@test
 def strict():
     SETUP.need_xenpv()
     save_and_load(2, 'unix', machine_options='strict=on')
