@@ -357,7 +357,7 @@ bool xenpv_display_init(XenPvBus *bus, Error **errp);
 char *xenpv_display_cmdline(XenPvBus *bus, const char *cmdline);
 
 /**
- * struct XenPvStolen: time that the host has taken from the vCPUs; zeroed at start
+ * struct XenPvStolen: what the host has taken from the vCPUs; zeroed at start
  * @shared: where the monitor is told
  * @seen: how long each one's thread has waited for a processor so far
  * @next: when to look again
