@@ -466,7 +466,7 @@ static bool complete_csum(uint8_t *buf, uint32_t size,
 
 static bool can_segment(XenPvNet *net, const XenPvPacketInfo *info)
 {
-    return info->version == 4 ? net->front.gso4 : net->front.gso6;
+    return xenpv_net_takes_gso(&net->front, info->version);
 }
 
 /* Larger than the guest can take it: it gets segments. */

@@ -256,8 +256,9 @@ static void set_offload(XenPvNet *net)
     for (i = 0; net->vnet && i < net->nr_links; i++) {
         qemu_set_offload(xenpv_net_client(net, i)->peer,
                          front->csum4 || front->csum6,
-                         front->gso4 && front->csum4,
-                         front->gso6 && front->csum6, 0, 0, 0, 0);
+                         xenpv_net_takes_gso(front, 4) && front->csum4,
+                         xenpv_net_takes_gso(front, 6) && front->csum6,
+                         0, 0, 0, 0);
     }
 }
 
@@ -673,6 +674,7 @@ static void net_frontend_key(XenPvDevice *dev, const char *key)
     if (read_front(dev, &front, &err)) {
         net->front.mcast_control = front.mcast_control;
         net->front.headroom = front.headroom;
+        set_offload(net);
     } else {
         xenpv_dev_complain(dev, err);
     }

@@ -218,6 +218,16 @@ typedef struct XenPvNetFront {
     uint16_t headroom;
 } XenPvNetFront;
 
+/*
+ * A front end with an XDP program (it asks for headroom) wants packets that lie
+ * in one page: Linux's throws all others away.
+ */
+static inline bool xenpv_net_takes_gso(const XenPvNetFront *front,
+                                       unsigned version)
+{
+    return !front->headroom && (version == 4 ? front->gso4 : front->gso6);
+}
+
 /**
  * XenPvNet: one NIC
  * @conf: QEMU's properties of any NIC
