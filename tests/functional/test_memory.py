@@ -53,7 +53,8 @@ def both_ways(label):
         with_all = vm.rss_kib() // 1024
         balloon(vm, 160)
         left = vm.rss_kib() // 1024
-        check(left <= with_all - 300, f'QEMU had {with_all} MiB with 512 MiB '
+        # Of 352; QEMU needs more for itself meanwhile (translated code).
+        check(left <= with_all - 250, f'QEMU had {with_all} MiB with 512 MiB '
               f'of the guest and has {left} with 160')
         touch(vm)
         balloon(vm, 512)
