@@ -23,61 +23,6 @@ void print(const char *s)
     hc(console_io, CONSOLEIO_write, n, s);
 }
 
-void print_hex(uint64_t v)
-{
-    char text[19] = "0x0";
-    char *p = text + 2;
-    int shift = 60;
-
-    while (shift && !(v >> shift & 15)) {
-        shift -= 4;
-    }
-    for (; shift >= 0; shift -= 4) {
-        *p++ = "0123456789abcdef"[v >> shift & 15];
-    }
-    *p = 0;
-    print(text);
-}
-
-static void __attribute__((noreturn)) end(unsigned reason)
-{
-    struct sched_shutdown s = { .reason = reason };
-
-    for (;;) {
-        hc(sched_op, SCHEDOP_shutdown, &s);
-    }
-}
-
-void power_off(void)
-{
-    end(SHUTDOWN_poweroff);
-}
-
-void fail(const char *where, const char *what)
-{
-    print("FAILED ");
-    print(where);
-    print(": ");
-    print(what);
-    print("\n");
-    end(SHUTDOWN_crash);
-}
-
-void fail_equal(const char *where, const char *what, uint64_t got,
-                uint64_t want)
-{
-    print("FAILED ");
-    print(where);
-    print(": ");
-    print(what);
-    print(" is ");
-    print_hex(got);
-    print(", not ");
-    print_hex(want);
-    print("\n");
-    end(SHUTDOWN_crash);
-}
-
 /* ---- traps ---- */
 
 struct frame trap;
@@ -99,7 +44,7 @@ static bool has_error_code(uint32_t vector)
 
 static void __attribute__((noreturn)) unexpected(const struct frame *f)
 {
-    print("FAILED unexpected trap ");
+    print("unexpected trap ");
     print_hex(f->vector);
     print(" error ");
     print_hex(f->error);
@@ -108,7 +53,7 @@ static void __attribute__((noreturn)) unexpected(const struct frame *f)
     print(" cr2 ");
     print_hex(trap_cr2);
     print("\n");
-    end(SHUTDOWN_crash);
+    fail(HERE, "no unexpected trap");
 }
 
 void trap_c(struct frame *f)
